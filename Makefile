@@ -1,0 +1,161 @@
+# Millrace: one non-recursive Makefile. `make help` lists the targets.
+#
+#   CC=clang        another compiler (its own build tree)
+#   SAN=address,undefined | thread    sanitized build (its own build tree)
+#   V=1             show commands
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+CC ?= gcc
+ifeq ($(CC),cc)
+CC := gcc
+endif
+MUSL_CC ?= musl-gcc
+CXX := $(if $(findstring clang,$(CC)),clang++,g++)
+SAN ?=
+comma := ,
+
+# One tree per variant, so that a sanitized build never mixes with a plain one.
+VARIANT := $(if $(filter gcc,$(CC)),,-$(notdir $(CC)))$(if $(SAN),-san-$(subst $(comma),-,$(SAN)))
+B := build$(if $(VARIANT),/variant$(VARIANT))
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
+	-Wwrite-strings -Wundef -Wformat=2 -Wvla -Wswitch-enum -Wnull-dereference
+OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+PKGS := libpq libcurl yaml-0.1 libevent libevent_openssl libevent_pthreads jansson libsodium libzstd openssl libprotobuf-c
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIE -pthread -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL := -pie -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LIBS_ALL := $(PKG_LIBS) -lnng -lre2 -lstdc++ -lm
+VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
+
+LIBDIRS := common proto rundef gateway runservice executor toolbox cli
+PROTOS := $(wildcard proto/*.proto)
+GEN_PROTO_C := $(PROTOS:proto/%.proto=$(B)/gen/proto/%.pb-c.c)
+GEN_PROTO_H := $(PROTOS:proto/%.proto=$(B)/gen/proto/%.pb-c.h)
+
+src_of = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c))
+obj_of = $(patsubst %.c,$(B)/obj/%.o,$(call src_of,$(1)))
+lib_objs_proto := $(GEN_PROTO_C:$(B)/gen/%.c=$(B)/obj/gen/%.o)
+lib_objs_gateway := $(B)/obj/gen/gateway_schema.o
+lib_objs_runservice := $(B)/obj/gen/runservice_schema.o
+lib_objs_rundef := $(patsubst rundef/%.cc,$(B)/obj/rundef/%.o,$(wildcard rundef/*.cc))
+# RE2's shim is C++: needed by rundef only.
+
+define lib_rule
+$(B)/lib/lib$(1).a: $(call obj_of,$(1)) $(lib_objs_$(1))
+	$$(call say,AR,$$@)
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach d,$(LIBDIRS),$(eval $(call lib_rule,$(d))))
+
+BIN := $(B)/bin
+DAEMONS := gateway runservice executor
+BINS := $(DAEMONS:%=$(BIN)/millrace-%) $(BIN)/millrace $(BIN)/millrace-toolbox
+.PHONY: all
+all: $(BINS)
+
+libs_gateway := gateway rundef proto common
+libs_runservice := runservice proto common
+libs_executor := executor proto common
+libs_cli := cli rundef common
+libpaths = $(patsubst %,$(B)/lib/lib%.a,$(1))
+link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_ALL)
+
+define daemon_rule
+$(BIN)/millrace-$(1): $(B)/obj/$(1)/main.o $(call libpaths,$(libs_$(1)))
+	$$(call say,LINK,$$@)
+	$$(link)
+endef
+$(foreach d,$(DAEMONS),$(eval $(call daemon_rule,$(d))))
+$(BIN)/millrace: $(B)/obj/cli/main.o $(call libpaths,$(libs_cli))
+	$(call say,LINK,$@)
+	$(link)
+
+# The toolbox runs in any image: static, musl, libc and zstd only. Never sanitized; its code is
+# tested sanitized on the host through libtoolbox.a.
+ZSTD_A := $(shell gcc -print-file-name=libzstd.a)
+TOOLBOX_SRC := $(wildcard toolbox/*.c) $(wildcard proto/*.c)
+$(BIN)/millrace-toolbox: $(TOOLBOX_SRC) $(wildcard toolbox/*.h proto/*.h) Makefile
+	$(call say,MUSL,$@)
+	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Os -ffunction-sections -fdata-sections \
+	  -fstack-protector-strong -I. -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu \
+	  -static -Wl,--gc-sections -s -o $@ $(TOOLBOX_SRC) $(ZSTD_A)
+
+$(B)/obj/%.o: %.c $(GEN_PROTO_H) | Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -DMILLRACE_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+$(B)/obj/%.o: %.cc
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Werror $(OPT) -fPIE -I. -MMD -MP -c -o $@ $<
+$(B)/obj/gen/%.o: $(B)/gen/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) -fPIE -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h: proto/%.proto $(PROTOS)
+	$(call say,PROTOC,$<)
+	$(Q)mkdir -p $(@D) && protoc-c -I proto --c_out=$(@D) $<
+
+$(B)/gen/%_schema.c: $(wildcard gateway/schema/*.sql) $(wildcard runservice/schema/*.sql) common/schema2c.sh
+	$(call say,SCHEMA,$@)
+	$(Q)mkdir -p $(@D) && sh common/schema2c.sh $* $(sort $(wildcard $*/schema/*.sql)) >$@
+
+# --- tests ---
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+PROP := $(patsubst tests/prop/%.c,$(B)/tests/%,$(wildcard tests/prop/prop_*.c))
+STORE := $(patsubst tests/store/%.c,$(B)/tests/%,$(wildcard tests/store/test_*.c))
+TEST_LIBS := $(call libpaths,$(LIBDIRS))
+TEST_HELPERS := $(patsubst tests/lib/%.c,$(B)/obj/tests/lib/%.o,$(wildcard tests/lib/*.c))
+define test_rule
+$(B)/tests/%: $(B)/obj/tests/$(1)/%.o $(TEST_HELPERS) $(TEST_LIBS)
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_ALL) -lcmocka
+endef
+$(foreach k,unit prop store,$(eval $(call test_rule,$(k))))
+.PRECIOUS: $(B)/obj/%.o $(B)/gen/%.c $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h
+
+.PHONY: tests check check-fast check-unit
+tests: $(UNIT) $(PROP) $(STORE)
+check:
+	@deploy/stack/packages.sh build run test
+	@$(MAKE) --no-print-directory all tests
+	@tests/run.sh --build $(B) fmt unit prop store integration
+check-fast:
+	@deploy/stack/packages.sh build test
+	@$(MAKE) --no-print-directory all $(UNIT) $(PROP)
+	@tests/run.sh --build $(B) fmt unit prop
+
+# --- the local stack ---
+.PHONY: up down demo
+up:
+	@deploy/stack/packages.sh build run
+	@$(MAKE) --no-print-directory all
+	@deploy/stack/up.sh
+down:
+	@deploy/stack/down.sh
+demo:
+	@deploy/stack/demo.sh
+
+# --- house keeping ---
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+SH_FILES = $(shell git ls-files -co --exclude-standard '*.sh') .ci/run
+.PHONY: fmt fmt-check lint clean help install
+fmt:
+	clang-format -i $(C_FILES)
+fmt-check:
+	@clang-format --dry-run --Werror $(C_FILES)
+lint:
+	@deploy/stack/packages.sh build lint
+	@tests/lint.sh
+clean:
+	rm -rf build
+help:
+	@echo 'all demo up down check check-fast lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,50 @@
+/*
+ * objstore.h - immutable objects by key, behind one interface (design.md section 4).
+ *
+ * Back ends: dir (a local directory served by the runservice with signed, expiring URLs) and later
+ * s3. Keys are "a/b/c" of [A-Za-z0-9._-] elements, no "." or "..", at most OBJSTORE_KEY_MAX bytes.
+ * An object is written once: a second put of the same key is ERR_CONFLICT (never an overwrite).
+ *
+ * put/get/delete here block: call them on a worker thread. sign is pure.
+ */
+#ifndef COMMON_OBJSTORE_H
+#define COMMON_OBJSTORE_H
+
+#include "common/crypto.h"
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OBJSTORE_KEY_MAX 255
+#define OBJSTORE_PART_MAX (8u << 20)
+
+struct objstore;
+
+struct objstore_ops {
+	int (*put)(struct objstore *s, const char *key, const void *p, size_t n, struct err **err);
+	/* Reads at most max bytes from offset; out is malloc'ed. *total = size of the object. */
+	int (*get)(uint8_t **out, size_t *n, uint64_t *total, struct objstore *s, const char *key,
+	    uint64_t offset, size_t max, struct err **err);
+	int (*del)(struct objstore *s, const char *key, struct err **err); /* absent is no error */
+	/* URL for one method ("GET", "PUT"), valid until expires (Unix seconds); malloc'ed. */
+	char *(*sign)(struct objstore *s, const char *method, const char *key, int64_t expires);
+	void (*free)(struct objstore *s);
+};
+struct objstore {
+	const struct objstore_ops *ops;
+};
+
+bool objstore_key_ok(const char *key);
+
+/* dir back end. Objects are written to tmp/, fsynced, linked into place, the directory fsynced.
+ * base_url is what executors reach, e.g. http://127.0.0.1:8004. */
+int objstore_dir_new(struct objstore **out, const char *dir, const char *base_url,
+    const uint8_t key[CRYPTO_KEY_LEN], struct err **err) MUSTCHECK;
+/* Checks a request made with a URL from sign(): path "/objects/<key>", query as signed. Returns the
+ * key (malloc'ed). ERR_DENIED for a wrong signature, method or an expired URL. Pure. */
+int objstore_dir_check(char **key_out, const uint8_t key[CRYPTO_KEY_LEN], const char *method,
+    const char *path, const char *query, int64_t now, struct err **err) MUSTCHECK;
+
+#endif
