@@ -1,0 +1,179 @@
+/*
+ * rundef.h - the run definition language: text in, checked model and diagnostics out.
+ *
+ * Pure: no I/O, no clock. Used by the gateway (intake) and the command line (config check). The
+ * language is that of Agola's .agola/config files, a strict superset; every deviation is in
+ * docs/run-definition.md. All problems are reported at once, each with position and document path.
+ *
+ *   text --rundef_parse()--> struct rundef (model, defaults applied) + struct rundef_diags
+ *   struct rundef_run + struct rundef_ref --rundef_when_matches()--> created at all?
+ */
+#ifndef RUNDEF_RUNDEF_H
+#define RUNDEF_RUNDEF_H
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/yaml_doc.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RUNDEF_SIZE_MAX (1u << 20) /* bytes of text; exactly this many are accepted */
+#define RUNDEF_NAME_MAX 100        /* bytes of a run's or task's name */
+#define RUNDEF_DIAGS_MAX 200       /* further ones are counted, not kept */
+
+enum rundef_severity { RUNDEF_ERROR = 1, RUNDEF_WARNING };
+
+struct rundef_diag {
+	enum rundef_severity severity;
+	struct yaml_pos pos;
+	char *path;    /* place in the document: runs[0].tasks[1].steps[2].command */
+	char *message; /* one sentence, lower case, says what and where to go */
+	char *hint;    /* what was probably meant ("working_dir"), or NULL */
+};
+struct rundef_diags {
+	struct rundef_diag *list; /* in source order */
+	size_t n, errors, dropped;
+};
+void rundef_diags_fini(struct rundef_diags *d);
+/* "file:line:col: message (did you mean X?)\n" each; warnings are marked "warning: ". */
+void rundef_diags_print(struct buf *out, const struct rundef_diags *d, const char *file);
+
+struct rundef_value { /* a literal or the name of a variable */
+	char *literal;
+	char *variable;
+};
+struct rundef_env {
+	char *name;
+	struct rundef_value value;
+};
+struct rundef_envs {
+	struct rundef_env *list;
+	size_t n;
+};
+
+struct rundef_cond { /* one branch/tag/ref clause entry */
+	char *text;
+	bool regex; /* RE2, unanchored search; else exact equality */
+	void *compiled;
+};
+struct rundef_conds {
+	bool present;
+	struct rundef_cond *include, *exclude;
+	size_t ninclude, nexclude;
+};
+struct rundef_when {
+	bool present; /* absent matches always; present and empty never */
+	struct rundef_conds branch, tag, ref;
+};
+
+struct rundef_auth {
+	char *registry, *type; /* basic | encodedauth; default basic */
+	struct rundef_value username, password, auth;
+};
+struct rundef_auths {
+	struct rundef_auth *list;
+	size_t n;
+};
+
+struct rundef_volume {
+	char *path;
+	uint64_t tmpfs_size; /* bytes; 0 = no limit */
+};
+struct rundef_container {
+	char *image, *user;
+	struct rundef_envs environment;
+	bool privileged;
+	char **entrypoint; /* split on single spaces */
+	size_t nentrypoint;
+	struct rundef_volume *volumes;
+	size_t nvolumes;
+};
+
+struct rundef_content {
+	char *source_dir, *dest_dir;
+	char **paths;
+	size_t npaths;
+};
+
+enum rundef_step_type {
+	RUNDEF_CLONE = 1,
+	RUNDEF_RUN,
+	RUNDEF_SAVE_TO_WORKSPACE,
+	RUNDEF_RESTORE_WORKSPACE,
+	RUNDEF_SAVE_CACHE,
+	RUNDEF_RESTORE_CACHE,
+};
+struct rundef_step {
+	enum rundef_step_type type;
+	struct yaml_pos pos;
+	char *name; /* never NULL: given, or the default of its type (config-and-runs.md 1.17) */
+	/* clone */
+	int64_t depth; /* 0 = full */
+	bool recurse_submodules;
+	/* run */
+	char *command, *working_dir, *shell, *user; /* "" = the task's */
+	struct rundef_envs environment;
+	bool tty;
+	/* save_*, restore_* */
+	struct rundef_content *contents;
+	size_t ncontents;
+	char *dest_dir;
+	char *key;
+	char **keys;
+	size_t nkeys;
+};
+
+struct rundef_depend {
+	char *task;
+	char **conditions; /* never empty: default on_success */
+	size_t nconditions;
+};
+
+struct rundef_task {
+	char *name;
+	struct yaml_pos pos;
+	unsigned level; /* 0 = no dependencies */
+	char *arch;     /* "" = any */
+	struct rundef_container *containers;
+	size_t ncontainers;
+	struct rundef_envs environment;
+	char *working_dir, *shell, *user;
+	struct rundef_step *steps;
+	size_t nsteps;
+	struct rundef_depend *depends;
+	size_t ndepends;
+	bool ignore_failure, approval;
+	struct rundef_when when;
+	struct rundef_auths auths; /* inherited ones merged in */
+	int64_t timeout_ns;        /* inherited; 0 = none */
+};
+struct rundef_run {
+	char *name;
+	struct yaml_pos pos;
+	struct rundef_when when;
+	struct rundef_task *tasks;
+	size_t ntasks;
+};
+struct rundef {
+	struct rundef_run *runs;
+	size_t nruns;
+};
+
+/* Always fills diags. 0 with *out set when there is no error (warnings may be there); ERR_INVALID
+ * otherwise, *out NULL. JSON is read by the same parser. */
+int rundef_parse(
+    struct rundef **out, struct rundef_diags *diags, const char *text, size_t len) MUSTCHECK;
+void rundef_free(struct rundef *d);
+
+struct rundef_ref {
+	const char *ref_type;           /* branch | tag | pull_request */
+	const char *branch, *tag, *ref; /* "" when not applicable */
+};
+bool rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref);
+
+/* The fixed script of a clone step (config-and-runs.md 5.7), malloc'ed. */
+char *rundef_clone_script(const struct rundef_step *step);
+
+#endif
