@@ -17,6 +17,14 @@
  *   20      4     CRC-32 of bytes 0..19
  *   24      ...   payload
  *
+ * A payload may hold bytes that a step or an archive chose, so the parser never looks for frames
+ * inside one: a checked header claims its whole payload, and a payload with a wrong CRC is dropped
+ * whole. A writer that attaches to a stream on which another one may have died in the middle of a
+ * frame therefore first writes FRAME_RESYNC_LEN zero bytes (which complete and spoil that frame),
+ * then HELLO. A reader that attaches may begin in the middle of a payload and must ignore frames
+ * of an epoch other than its own; epochs that a step cannot guess (advance by a random amount)
+ * keep it from answering in the toolbox's place.
+ *
  * Pure: libc only (the toolbox links it under musl), no I/O. Fuzzed: any bytes, any split, same
  * frames.
  */
@@ -32,6 +40,8 @@
 	(1u << 20) /* START carries whole environments; data frames stay under FRAME_DATA_MAX */
 #define FRAME_DATA_MAX (64u << 10)
 #define FRAME_VERSION 1
+/* Zero bytes before the HELLO of a second and later attach: more than any frame still wants. */
+#define FRAME_RESYNC_LEN (FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN)
 
 enum frame_type {
 	/* executor -> toolbox */
