@@ -24,7 +24,12 @@ struct log_field {
 	const char *str; /* NULL: num is the value */
 	int64_t num;
 };
-#define LOG_STR(k, v) ((struct log_field){ (k), (v) ? (v) : "", 0 })
+static inline const char *
+log_text_(const char *s)
+{
+	return s ? s : "";
+}
+#define LOG_STR(k, v) ((struct log_field){ (k), log_text_(v), 0 })
 #define LOG_I64(k, v) ((struct log_field){ (k), NULL, (v) })
 
 /* Before threads start. daemon is borrowed for ever. */
