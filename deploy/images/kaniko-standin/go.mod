@@ -1,0 +1,3 @@
+module kaniko-standin
+
+go 1.19

@@ -1,0 +1,3 @@
+module agola-example-kaniko
+
+go 1.12
