@@ -27,7 +27,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
 	-Wwrite-strings -Wundef -Wformat=2 -Wvla -Wswitch-enum -Wnull-dereference
 OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
-PKGS := libpq libcurl yaml-0.1 libevent libevent_openssl libevent_pthreads jansson libsodium libzstd openssl libprotobuf-c
+PKGS := zlib libpq libcurl yaml-0.1 libevent libevent_openssl libevent_pthreads jansson libsodium libzstd openssl libprotobuf-c
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIE -pthread -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) $(CFLAGS)

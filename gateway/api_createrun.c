@@ -1,0 +1,243 @@
+#include "gateway/handlers.h"
+
+#include "common/id.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/rpc.h"
+#include "common/work.h"
+#include "gateway/definition.h"
+#include "gateway/gateway.h"
+#include "gateway/git_repo.h"
+#include "gateway/intake.h"
+#include "gateway/reply.h"
+#include "gateway/request.h"
+#include "gateway/rs_client.h"
+
+#include <string.h>
+
+/* Room for the envelope around the message. */
+#define CREATE_BYTES_MAX (RPC_MESSAGE_MAX - 4096)
+
+struct createrun {
+	struct gw_req *rq;
+	struct gw_intake in; /* points into rq->body */
+	struct gw_ref ref;
+	struct gw_origin origin;
+	char *repo_path; /* on disk */
+	/* result of the worker */
+	struct err *err;
+	uint8_t *packed; /* NULL: nothing to create */
+	size_t packed_len;
+	json_t *names;    /* of the runs, in order */
+	json_t *warnings; /* what the user is told */
+};
+
+static void
+createrun_free(struct createrun *c)
+{
+	gw_ref_fini(&c->ref);
+	gw_origin_fini(&c->origin);
+	free(c->repo_path);
+	err_clear(&c->err);
+	if (c->packed)
+		xfree_secret(c->packed, c->packed_len);
+	json_decref(c->names);
+	json_decref(c->warnings);
+	free(c);
+}
+
+static void
+add_variables(Millrace__RunCreateRequest *q, const json_t *map)
+{
+	const char *name;
+	json_t *value;
+
+	/* json_object_foreach() takes no const; nothing is changed. */
+	json_object_foreach((json_t *)(uintptr_t)map, name, value)
+	{
+		Millrace__Pair *p = xmalloc(sizeof(*p));
+
+		*p = (Millrace__Pair)MILLRACE__PAIR__INIT;
+		p->name = xstrdup(name);
+		p->value = xstrdup(json_string_value(value));
+		q->variables[q->n_variables++] = p;
+	}
+}
+
+/* Packs the request; the expansion's runs stay its own. False when it is too large to be sent. */
+static bool
+pack(struct createrun *c, const struct gw_expansion *x)
+{
+	Millrace__RunCreateRequest q = MILLRACE__RUN_CREATE_REQUEST__INIT;
+	struct id id = id_new();
+	size_t len;
+
+	q.request_id = id.s;
+	q.n_runs = x->nruns;
+	q.runs = x->runs;
+	q.variables = xcalloc(json_object_size(c->in.variables) + 1, sizeof(*q.variables));
+	add_variables(&q, c->in.variables);
+	len = millrace__run_create_request__get_packed_size(&q);
+	if (len <= CREATE_BYTES_MAX) {
+		c->packed = xmalloc(len);
+		c->packed_len = millrace__run_create_request__pack(&q, c->packed);
+	}
+	for (size_t i = 0; i < q.n_variables; i++) {
+		xfree_secret(q.variables[i]->value, strlen(q.variables[i]->value));
+		free(q.variables[i]->name);
+		free(q.variables[i]);
+	}
+	free(q.variables);
+	return c->packed != NULL;
+}
+
+/* Worker thread. */
+static void
+createrun_run(void *thread_state, void *arg)
+{
+	struct createrun *c = arg;
+	struct gw_definition def;
+	struct gw_expansion x;
+
+	(void)thread_state;
+	if (!gw_repo_exists(c->repo_path)) {
+		err_set(&c->err, ERR_INVALID, "repository %s does not exist; push the commit first",
+		    c->in.repo_path);
+		return;
+	}
+	if (gw_definition_read(&def, c->repo_path, c->in.commit_sha, &c->err) < 0) {
+		if (c->err->code == ERR_NOTFOUND)
+			c->err->code = ERR_INVALID; /* it is the body that names it */
+		return;
+	}
+	gw_definition_expand(&x, &def, &c->origin, &c->ref, c->in.message);
+	if (x.nruns && !pack(c, &x)) {
+		gw_expansion_fail(&x, &c->origin,
+		    "the expanded run definition is too large; define fewer or smaller tasks");
+		if (!pack(c, &x))
+			err_set(&c->err, ERR_INVALID, "variables: too large");
+	}
+	c->names = json_array();
+	for (size_t i = 0; i < x.nruns; i++)
+		json_array_append_new(c->names, json_string(x.runs[i]->name));
+	c->warnings = json_array();
+	for (size_t i = 0; i < x.nwarnings; i++)
+		json_array_append_new(c->warnings, json_string(x.warnings[i]));
+	gw_expansion_fini(&x);
+	gw_definition_fini(&def);
+}
+
+static void
+fail(struct createrun *c, struct err **err)
+{
+	struct gw_req *rq = c->rq;
+
+	gw_reply_err(rq, err);
+	createrun_free(c);
+}
+
+/* numbers belong to names, in order. */
+static void
+succeed(struct createrun *c, const uint64_t *numbers, size_t n)
+{
+	json_t *runs = json_array();
+
+	for (size_t i = 0; i < n && i < json_array_size(c->names); i++)
+		json_array_append_new(
+		    runs, json_pack("{s:I, s:O}", "number", (json_int_t)numbers[i], "name",
+		              json_array_get(c->names, i)));
+	gw_reply_json(c->rq, 201, json_pack("{s:o, s:O}", "runs", runs, "warnings", c->warnings));
+	createrun_free(c);
+}
+
+static void
+created(const void *reply, struct err **err, void *arg)
+{
+	const Millrace__RunCreateReply *r = reply;
+	struct createrun *c = arg;
+
+	if (!r) {
+		fail(c, err);
+		return;
+	}
+	for (size_t i = 0; i < r->n_numbers; i++)
+		log_info("run created", LOG_STR("user", c->rq->who.user.id),
+		    LOG_I64("number", (int64_t)r->numbers[i]), LOG_STR("commit", c->in.commit_sha));
+	succeed(c, r->numbers, r->n_numbers);
+}
+
+static void
+createrun_done(void *arg)
+{
+	struct createrun *c = arg;
+	struct gateway *gw = c->rq->gw;
+
+	if (!c->err && gw->stopping)
+		err_set(&c->err, ERR_UNAVAILABLE, "the gateway is stopping; try again");
+	if (c->err) {
+		struct err *err = steal(&c->err);
+
+		fail(c, &err);
+	} else if (!c->packed) {
+		succeed(c, NULL, 0);
+	} else {
+		gw_rs_run_create(gw->rs, c->packed, c->packed_len, created, c);
+	}
+}
+
+/* Everything that is known without the repository. 401 through rq->denied. */
+static int
+prepare(struct createrun *c, struct gw_req *rq, struct err **err)
+{
+	auto_free char *owner = NULL;
+	auto_free char *repo = NULL;
+	int rc = gw_intake_parse(&c->in, rq->body, err);
+
+	if (rc == 0)
+		rc = gw_intake_repo(&owner, &repo, &c->in, err);
+	if (rc < 0)
+		return rc;
+	if (strcmp(owner, rq->who.user.id) != 0) {
+		rq->denied = 401;
+		return 0;
+	}
+	rc = gw_ref_classify(&c->ref, &c->in, err);
+	if (rc == 0)
+		rc = gw_repo_path(&c->repo_path, rq->gw->cfg->data_dir, owner, repo, err);
+	if (rc < 0)
+		return rc == ERR_NOTFOUND ? ((*err)->code = ERR_INVALID) : rc;
+	gw_origin_init(&c->origin, &c->in, &c->ref, rq->who.user.id, rq->gw->cfg->public_url);
+	return 0;
+}
+
+/* At shutdown: the answer of the runservice will not come any more. */
+static void
+abandon(struct gw_req *rq)
+{
+	struct createrun *c = rq->op;
+	struct err *err = NULL;
+
+	err_set(&err, ERR_UNAVAILABLE, "the gateway is stopping; try again");
+	fail(c, &err);
+}
+
+void
+gw_api_createrun(struct gw_req *rq)
+{
+	struct createrun *c = xcalloc(1, sizeof(*c));
+	struct err *err = NULL;
+
+	c->rq = rq;
+	rq->op = c;
+	rq->abandon = abandon;
+	if (prepare(c, rq, &err) < 0) {
+		fail(c, &err);
+	} else if (rq->denied) {
+		gw_reply_denied(rq, rq->denied);
+		createrun_free(c);
+	} else if (!work_submit(
+	               rq->gw->git_pool, "createrun", 0, createrun_run, createrun_done, c)) {
+		err_set(&err, ERR_UNAVAILABLE, "too many runs are being created; try again");
+		fail(c, &err);
+	}
+}

@@ -1,0 +1,43 @@
+#include "gateway/handlers.h"
+
+#include "common/buf.h"
+#include "common/daemon.h"
+#include "common/metrics.h"
+#include "gateway/gateway.h"
+#include "gateway/reply.h"
+#include "gateway/request.h"
+#include "gateway/rs_client.h"
+#include "gateway/store.h"
+
+void
+gw_api_version(struct gw_req *rq)
+{
+	gw_reply_json(
+	    rq, 200, json_pack("{s:s, s:s}", "service", "gateway", "version", daemon_version()));
+}
+
+void
+gw_api_healthz(struct gw_req *rq)
+{
+	gw_reply_text(rq, 200, "ok\n");
+}
+
+int
+gw_api_readyz(struct gw_req *rq, struct db *db, struct err **err)
+{
+	if (!gw_rs_connected(rq->gw->rs))
+		return err_set(err, ERR_UNAVAILABLE, "the runservice is not connected");
+	if (gw_store_ping(db, err) < 0)
+		return err_wrap(err, "database");
+	rq->reply = json_pack("{s:s}", "status", "ready");
+	return 0;
+}
+
+void
+gw_api_metrics(struct gw_req *rq)
+{
+	auto_buf out = BUF_INIT;
+
+	metrics_print(&out);
+	gw_reply_bytes(rq, 200, "text/plain; version=0.0.4", buf_str(&out), out.len);
+}

@@ -1,0 +1,32 @@
+/*
+ * config.h - what gateway.yml holds.
+ */
+#ifndef GATEWAY_CONFIG_H
+#define GATEWAY_CONFIG_H
+
+#include "common/config.h"
+#include "common/crypto.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct gw_config {
+	char *listen;
+	char *public_url; /* without trailing slash; what task containers clone from */
+	char *database;
+	char *runservice;
+	char *rpc_key_file;
+	char *admin_token; /* NULL: there is no administrator token */
+	char *data_dir;
+	char *cert_file;
+	char *key_file;
+	int64_t db_threads;
+};
+
+extern const struct config_key gw_config_keys[];
+extern const size_t gw_config_nkeys;
+
+/* Checks beyond single keys; struct daemon_spec's check. Cuts slashes off public_url's end. */
+int gw_config_check(void *cfg, struct err **err);
+
+#endif

@@ -1,0 +1,175 @@
+#include "gateway/definition.h"
+
+#include "common/mem.h"
+#include "gateway/git_repo.h"
+#include "gateway/run_spec.h"
+#include "rundef/rundef.h"
+
+#include <string.h>
+
+const char *const gw_definition_files[] = {
+	".agola/config.star",
+	".agola/config.jsonnet",
+	".agola/config.json",
+	".agola/config.yml",
+	".agola/config.yaml",
+};
+const size_t gw_definition_nfiles = ARRAY_LEN(gw_definition_files);
+
+void
+gw_definition_fini(struct gw_definition *d)
+{
+	buf_free(&d->text);
+	free(d->problem);
+	*d = (struct gw_definition){ 0 };
+}
+
+int
+gw_definition_read(
+    struct gw_definition *out, const char *repo_path, const char *sha, struct err **err)
+{
+	auto_err why = NULL;
+	size_t index = gw_definition_nfiles;
+	int rc = gw_repo_check_commit(repo_path, sha, err);
+
+	*out = (struct gw_definition){ 0 };
+	if (rc < 0)
+		return rc;
+	rc = gw_repo_read_first(&out->text, &index, repo_path, sha, gw_definition_files,
+	    gw_definition_nfiles, RUNDEF_SIZE_MAX, &why);
+	if (index < gw_definition_nfiles)
+		out->file = gw_definition_files[index];
+	if (rc == ERR_INVALID && out->file) {
+		out->problem = xstrdup(err_msg(why));
+		return 0;
+	}
+	if (rc < 0 && rc != ERR_NOTFOUND) {
+		gw_definition_fini(out);
+		return err_set(err, why->code, "read the run definition: %s", err_msg(why));
+	}
+	return 0;
+}
+
+void
+gw_expansion_fini(struct gw_expansion *x)
+{
+	for (size_t i = 0; i < x->nruns; i++)
+		millrace__run_spec__free_unpacked(x->runs[i], NULL);
+	free(x->runs);
+	for (size_t i = 0; i < x->nwarnings; i++)
+		free(x->warnings[i]);
+	free(x->warnings);
+	*x = (struct gw_expansion){ 0 };
+}
+
+static void
+add_run(struct gw_expansion *x, Millrace__RunSpec *run)
+{
+	x->runs = xreallocarray(x->runs, x->nruns + 1, sizeof(*x->runs));
+	x->runs[x->nruns++] = run;
+}
+
+static void PRINTF(2, 3) add_warning(struct gw_expansion *x, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	x->warnings = xreallocarray(x->warnings, x->nwarnings + 1, sizeof(*x->warnings));
+	x->warnings[x->nwarnings++] = xvasprintf(fmt, ap);
+	va_end(ap);
+}
+
+void
+gw_expansion_fail(struct gw_expansion *x, const struct gw_origin *origin, const char *errors)
+{
+	for (size_t i = 0; i < x->nruns; i++)
+		millrace__run_spec__free_unpacked(x->runs[i], NULL);
+	x->nruns = 0;
+	add_run(x, gw_run_spec_setup_error(origin, errors));
+}
+
+/* What is wrong with the file before it is parsed, malloc'ed, or NULL. */
+static char *
+unusable(const struct gw_definition *d)
+{
+	const char *dot = d->file ? strrchr(d->file, '.') : NULL;
+
+	if (!d->file)
+		return xstrdup("the commit has no run definition: none of .agola/config.star, "
+		               "config.jsonnet, config.json, config.yml or config.yaml exists; "
+		               "add .agola/config.yml");
+	if (d->problem)
+		return xasprintf("%s:1:1: %s", d->file, d->problem);
+	if (strcmp(dot, ".star") == 0 || strcmp(dot, ".jsonnet") == 0)
+		return xasprintf("%s:1:1: %s is not supported by this version yet; write the "
+		                 "definition as .agola/config.yml or config.json",
+		    d->file, strcmp(dot, ".star") == 0 ? "Starlark" : "Jsonnet");
+	return NULL;
+}
+
+static void
+print_severity(struct buf *out, const struct rundef_diags *all, const char *file, bool errors)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct rundef_diags one = { .list = &all->list[i], .n = 1 };
+
+		if ((all->list[i].severity == RUNDEF_ERROR) == errors)
+			rundef_diags_print(out, &one, file);
+	}
+}
+
+/* Runs whose "when" matches; for the others the user is told. */
+static void
+expand_runs(struct gw_expansion *x, const struct rundef *def, const struct gw_origin *origin,
+    const struct gw_ref *ref, const char *warnings)
+{
+	struct rundef_ref r = {
+		.ref_type = ref->type, .branch = ref->branch, .tag = ref->tag, .ref = ref->ref
+	};
+
+	for (size_t i = 0; i < def->nruns; i++) {
+		const struct rundef_run *run = &def->runs[i];
+
+		if (rundef_when_matches(&run->when, &r))
+			add_run(x, gw_run_spec_new(run, origin, &r, warnings));
+		else
+			add_warning(x, "run \"%s\" was not created: its \"when\" does not match %s",
+			    run->name, ref->ref);
+	}
+}
+
+void
+gw_definition_expand(struct gw_expansion *out, const struct gw_definition *d,
+    const struct gw_origin *origin, const struct gw_ref *ref, const char *message)
+{
+	auto_free char *problem = unusable(d);
+	auto_buf errors = BUF_INIT;
+	auto_buf warnings = BUF_INIT;
+	struct rundef_diags diags = { 0 };
+	struct rundef *def = NULL;
+	int rc;
+
+	*out = (struct gw_expansion){ 0 };
+	if (problem) {
+		gw_expansion_fail(out, origin, problem);
+		return;
+	}
+	rc = rundef_parse(&def, &diags, buf_str(&d->text), d->text.len);
+	print_severity(&errors, &diags, d->file, true);
+	print_severity(&warnings, &diags, d->file, false);
+	if (rc < 0) {
+		if (diags.dropped)
+			buf_printf(
+			    &errors, "%s:1:1: and %zu further problems\n", d->file, diags.dropped);
+		gw_expansion_fail(out, origin, buf_str(&errors));
+	} else if (gw_intake_skipped(message)) {
+		add_warning(out, "nothing was created: the commit message asks for no run "
+		                 "([ci skip])");
+	} else if (def->nruns == 0) {
+		add_warning(out, "nothing was created: %s defines no run", d->file);
+	} else {
+		expand_runs(out, def, origin, ref, buf_str(&warnings));
+	}
+	rundef_free(def);
+	rundef_diags_fini(&diags);
+}

@@ -1,0 +1,42 @@
+/*
+ * definition.h - from a commit's definition file to the message that creates its runs.
+ *
+ * gw_definition_expand() is pure; gw_definition_read() reads the repository (worker threads only).
+ */
+#ifndef GATEWAY_DEFINITION_H
+#define GATEWAY_DEFINITION_H
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "gateway.pb-c.h"
+#include "gateway/intake.h"
+
+/* Looked for in this order; the first that the commit has is the one. */
+extern const char *const gw_definition_files[];
+extern const size_t gw_definition_nfiles;
+
+struct gw_definition {
+	const char *file; /* NULL: none of the names exists */
+	struct buf text;
+	char *problem; /* why the file could not be taken (its size), or NULL; malloc'ed */
+};
+void gw_definition_fini(struct gw_definition *d);
+/* A missing file is not an error here: file stays NULL. ERR_NOTFOUND: no such commit. */
+int gw_definition_read(
+    struct gw_definition *out, const char *repo_path, const char *sha, struct err **err) MUSTCHECK;
+
+/* What is to be created, and what the user is told when something is not. */
+struct gw_expansion {
+	Millrace__RunSpec **runs; /* in file order */
+	size_t nruns;
+	char **warnings;
+	size_t nwarnings;
+};
+void gw_expansion_fini(struct gw_expansion *x);
+/* A missing, unsupported or broken definition gives one run named GW_SETUP_ERROR_NAME. */
+void gw_definition_expand(struct gw_expansion *out, const struct gw_definition *d,
+    const struct gw_origin *origin, const struct gw_ref *ref, const char *message);
+/* Replaces all runs by one setup error run. */
+void gw_expansion_fail(struct gw_expansion *x, const struct gw_origin *origin, const char *errors);
+
+#endif

@@ -1,0 +1,137 @@
+#include "gateway/gateway.h"
+
+#include "common/crypto.h"
+#include "common/http_server.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "gateway/git_server.h"
+#include "gateway/reply.h"
+#include "gateway/request.h"
+#include "gateway/rs_client.h"
+#include "gateway/store.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+static void *
+db_thread_init(void *arg)
+{
+	const struct gateway *gw = arg;
+
+	return gw_store_open(gw->cfg->database);
+}
+
+static void
+db_thread_fini(void *state, void *arg)
+{
+	(void)arg;
+	gw_store_close(state);
+}
+
+static int
+make_data_dir(const char *dir, struct err **err)
+{
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "data_dir: mkdir %s", dir);
+	return 0;
+}
+
+static void
+make_pools(struct gateway *gw)
+{
+	gw->db_pool = work_new(gw->loop, &(struct work_options){ .name = "db",
+	                                     .threads = (unsigned)gw->cfg->db_threads,
+	                                     .queue_max = GW_DB_QUEUE_MAX,
+	                                     .thread_init = db_thread_init,
+	                                     .thread_fini = db_thread_fini,
+	                                     .arg = gw });
+	gw->git_pool = work_new(gw->loop,
+	    &(struct work_options){
+	        .name = "git", .threads = GW_GIT_THREADS, .queue_max = GW_GIT_QUEUE_MAX });
+}
+
+static int
+listen_http(struct gateway *gw, struct err **err)
+{
+	const struct gw_config *cfg = gw->cfg;
+	struct http_server_options opt = {
+		.listen = cfg->listen,
+		.cert_file = cfg->cert_file && *cfg->cert_file ? cfg->cert_file : NULL,
+		.key_file = cfg->key_file && *cfg->key_file ? cfg->key_file : NULL,
+		.body_max = GW_GIT_PUSH_BODY_MAX,
+		.too_large_status = 417,
+		.handler = gw_req_start,
+		.arg = gw,
+	};
+
+	return http_server_new(&gw->http, gw->loop, &opt, err);
+}
+
+int
+gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
+{
+	struct gateway *gw = xcalloc(1, sizeof(*gw));
+	int rc;
+
+	*state = gw;
+	gw->cfg = cfg;
+	gw->loop = loop;
+	crypto_init();
+	rc = make_data_dir(gw->cfg->data_dir, err);
+	if (rc == 0 && gw_store_migrate(gw->cfg->database, err) < 0)
+		rc = err_wrap(err, "database");
+	if (rc < 0)
+		return rc;
+	make_pools(gw);
+	gw->git = gw_git_server_new(loop);
+	rc = gw_rs_new(&gw->rs, loop, gw->cfg->runservice, gw->cfg->rpc_key_file, err);
+	if (rc == 0)
+		rc = listen_http(gw, err);
+	if (rc < 0)
+		return rc;
+	log_info("listening", LOG_STR("address", gw->cfg->listen),
+	    LOG_STR("public_url", gw->cfg->public_url));
+	return 0;
+}
+
+/* Ends every request that is still open. */
+static void
+end_requests(struct gateway *gw)
+{
+	while (gw->requests) {
+		struct gw_req *rq = gw->requests;
+
+		if (rq->abandon)
+			rq->abandon(rq);
+		else
+			gw_reply_denied(rq, 503);
+	}
+}
+
+void
+gw_stop(void *state)
+{
+	struct gateway *gw = state;
+
+	if (!gw)
+		return;
+	gw->stopping = true;
+	if (gw->http)
+		http_server_close(gw->http);
+	if (gw->db_pool)
+		work_stop(gw->db_pool);
+	if (gw->git_pool)
+		work_stop(gw->git_pool);
+	/* The results of the last jobs are posted: let them answer. */
+	if (gw->db_pool)
+		loop_run_once(gw->loop, 0);
+	end_requests(gw);
+	gw_rs_free(gw->rs);
+	gw_git_server_free(gw->git);
+	http_server_free(gw->http);
+	if (gw->db_pool)
+		work_free(gw->db_pool);
+	if (gw->git_pool)
+		work_free(gw->git_pool);
+	free(gw);
+}

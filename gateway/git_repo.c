@@ -1,0 +1,282 @@
+#include "gateway/git_repo.h"
+
+#include "common/id.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "gateway/git_child.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_TIMEOUT_MS 20000
+#define CHECK_LINE_MAX 4096
+
+int
+gw_repo_path(
+    char **out, const char *data_dir, const char *owner, const char *repo, struct err **err)
+{
+	if (!id_is_valid(owner) || !id_is_valid(repo))
+		return err_set(
+		    err, ERR_NOTFOUND, "repositories are named <user id>/<uuid>, in lower case");
+	*out = xasprintf("%s/repos/%s/%s.git", data_dir, owner, repo);
+	return 0;
+}
+
+bool
+gw_repo_exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int
+write_file(const char *dir, const char *name, const char *text, struct err **err)
+{
+	auto_free char *path = xasprintf("%s/%s", dir, name);
+	auto_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	size_t n = strlen(text);
+
+	if (fd < 0)
+		return err_set_errno(err, errno, "create %s", path);
+	if (write(fd, text, n) != (ssize_t)n)
+		return err_set_errno(err, errno, "write %s", path);
+	return 0;
+}
+
+static int
+make_dir(const char *dir, const char *name, struct err **err)
+{
+	auto_free char *path = xasprintf("%s/%s", dir, name);
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "mkdir %s", path);
+	return 0;
+}
+
+/* What git init --bare makes, without its templates: no hooks directory above all. */
+static int
+fill_repo(const char *dir, struct err **err)
+{
+	static const char *const dirs[] = { "objects", "objects/info", "objects/pack", "refs",
+		"refs/heads", "refs/tags" };
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		rc = make_dir(dir, dirs[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	rc = write_file(dir, "HEAD", "ref: refs/heads/master\n", err);
+	if (rc < 0)
+		return rc;
+	return write_file(dir, "config",
+	    "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n", err);
+}
+
+static int
+remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void
+remove_tree(const char *path)
+{
+	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
+		log_warn("a directory could not be removed", LOG_STR("path", path));
+}
+
+static int
+check_count(const char *dir, struct err **err)
+{
+	DIR *d = opendir(dir);
+	size_t n = 0;
+
+	if (!d)
+		return err_set_errno(err, errno, "open %s", dir);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	if (n > GW_REPOS_PER_USER_MAX + 2)
+		return err_set(
+		    err, ERR_DENIED, "the user has %d repositories already", GW_REPOS_PER_USER_MAX);
+	return 0;
+}
+
+/* Makes data_dir/repos and the owner's directory below it. */
+static int
+make_parents(const char *owner_dir, struct err **err)
+{
+	auto_free char *repos = xstrdup(owner_dir);
+
+	*strrchr(repos, '/') = '\0';
+	if (mkdir(repos, 0700) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "mkdir %s", repos);
+	if (mkdir(owner_dir, 0700) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "mkdir %s", owner_dir);
+	return 0;
+}
+
+int
+gw_repo_ensure(const char *path, struct err **err)
+{
+	auto_free char *owner_dir = xstrdup(path);
+	auto_free char *fresh = NULL;
+	struct id id = id_new();
+	int rc;
+
+	if (gw_repo_exists(path))
+		return 0;
+	*strrchr(owner_dir, '/') = '\0';
+	rc = make_parents(owner_dir, err);
+	if (rc == 0)
+		rc = check_count(owner_dir, err);
+	if (rc < 0)
+		return rc;
+	/* Complete under another name first: nobody ever sees half a repository. */
+	fresh = xasprintf("%s/new-%s", owner_dir, id.s);
+	if (mkdir(fresh, 0700) < 0)
+		return err_set_errno(err, errno, "mkdir %s", fresh);
+	rc = fill_repo(fresh, err);
+	if (rc == 0 && rename(fresh, path) < 0) {
+		if (errno != EEXIST && errno != ENOTEMPTY)
+			rc = err_set_errno(err, errno, "rename %s", fresh);
+		else
+			remove_tree(fresh);
+	}
+	if (rc < 0)
+		remove_tree(fresh);
+	return rc;
+}
+
+void
+gw_repo_remove_owner(const char *data_dir, const char *owner)
+{
+	auto_free char *dir = NULL;
+
+	MUST(id_is_valid(owner));
+	dir = xasprintf("%s/repos/%s", data_dir, owner);
+	remove_tree(dir);
+}
+
+bool
+gw_repo_sha_is_valid(const char *sha)
+{
+	size_t n = strlen(sha);
+
+	return (n == 40 || n == 64) && strspn(sha, "0123456789abcdef") == n;
+}
+
+bool
+gw_repo_rev_is_valid(const char *rev)
+{
+	size_t n = strlen(rev);
+
+	if (n == 0 || n > 200 || rev[0] == '-' || rev[0] == '.')
+		return false;
+	return strspn(rev, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-") ==
+	           n &&
+	       !strstr(rev, "..");
+}
+
+/* One answer of cat-file --batch-check. */
+struct object {
+	char oid[65];
+	char type[16];
+	unsigned long long size;
+};
+
+/* Asks for n object names, one answer line each; a missing object has an empty type. */
+static int
+batch_check(
+    struct object *list, size_t n, const char *path, const char *questions, struct err **err)
+{
+	const char *argv[] = { "git", "-C", path, "cat-file", "--batch-check", NULL };
+	auto_buf out = BUF_INIT;
+	const char *line;
+	int status;
+	int rc =
+	    gw_git_run(&out, &status, argv, questions, n * CHECK_LINE_MAX, READ_TIMEOUT_MS, err);
+
+	if (rc < 0)
+		return rc;
+	if (status != 0)
+		return err_set(err, ERR_INTERNAL, "git cat-file: exit status %d", status);
+	line = buf_str(&out);
+	for (size_t i = 0; i < n; i++) {
+		const char *end = strchr(line, '\n');
+
+		list[i] = (struct object){ 0 };
+		if (!end)
+			return err_set(err, ERR_INTERNAL, "git cat-file: a line is missing");
+		if (sscanf(line, "%64[0-9a-f] %15[a-z] %llu", list[i].oid, list[i].type,
+		        &list[i].size) != 3)
+			list[i].type[0] = '\0';
+		line = end + 1;
+	}
+	return 0;
+}
+
+int
+gw_repo_check_commit(const char *path, const char *sha, struct err **err)
+{
+	auto_free char *question = xasprintf("%s^{commit}\n", sha);
+	struct object object;
+	int rc = batch_check(&object, 1, path, question, err);
+
+	if (rc < 0)
+		return rc;
+	if (strcmp(object.type, "commit") != 0)
+		return err_set(
+		    err, ERR_NOTFOUND, "commit %s is not in the repository; push it first", sha);
+	return 0;
+}
+
+static int
+read_object(struct buf *out, const char *path, const char *oid, size_t max, struct err **err)
+{
+	const char *argv[] = { "git", "-C", path, "cat-file", "blob", oid, NULL };
+	int status;
+	int rc = gw_git_run(out, &status, argv, NULL, max, READ_TIMEOUT_MS, err);
+
+	if (rc == 0 && status != 0)
+		rc = err_set(err, ERR_INTERNAL, "git cat-file: exit status %d", status);
+	return rc;
+}
+
+int
+gw_repo_read_first(struct buf *out, size_t *index, const char *path, const char *rev,
+    const char *const *names, size_t n, size_t max, struct err **err)
+{
+	auto_free struct object *objects = xcalloc(n, sizeof(*objects));
+	auto_buf questions = BUF_INIT;
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strlen(names[i]) > CHECK_LINE_MAX / 2 || strpbrk(names[i], "\n\r"))
+			return err_set(err, ERR_NOTFOUND, "no such file");
+		buf_printf(&questions, "%s:%s\n", rev, names[i]);
+	}
+	rc = batch_check(objects, n, path, buf_str(&questions), err);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		if (strcmp(objects[i].type, "blob") != 0)
+			continue;
+		*index = i;
+		if (objects[i].size > max)
+			return err_set(err, ERR_INVALID,
+			    "%s has %llu bytes, at most %zu are allowed", names[i], objects[i].size,
+			    max);
+		return read_object(out, path, objects[i].oid, max, err);
+	}
+	return rc < 0 ? rc : err_set(err, ERR_NOTFOUND, "no such file");
+}

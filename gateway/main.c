@@ -1,0 +1,19 @@
+#include "common/daemon.h"
+#include "gateway/config.h"
+#include "gateway/gateway.h"
+
+int
+main(int argc, char **argv)
+{
+	struct daemon_spec spec = {
+		.name = "millrace-gateway",
+		.config_size = sizeof(struct gw_config),
+		.keys = gw_config_keys,
+		.nkeys = gw_config_nkeys,
+		.check = gw_config_check,
+		.start = gw_start,
+		.stop = gw_stop,
+	};
+
+	return daemon_main(argc, argv, &spec);
+}
