@@ -1,0 +1,217 @@
+#include "rundef_int.h"
+
+#include "common/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Foreign text goes into messages: keep them one line, printable, valid UTF-8 and short. */
+static char *
+one_line(const char *s)
+{
+	struct buf out = BUF_INIT;
+
+	for (const char *p = s; *p; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (out.len >= RUNDEF_MESSAGE_MAX && (c & 0xc0) != 0x80) {
+			buf_puts(&out, "...");
+			break;
+		}
+		if (c == '\n')
+			buf_puts(&out, "\\n");
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(&out, "\\x%02x", c);
+		else
+			buf_putc(&out, *p);
+	}
+	if (!out.data)
+		buf_puts(&out, "");
+	char *line = out.data ? buf_take(&out) : xstrdup("");
+	return line;
+}
+
+static void
+diag_fini(struct rundef_diag *d)
+{
+	free(d->path);
+	free(d->message);
+	free(d->hint);
+}
+
+void
+rundef_diags_fini(struct rundef_diags *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		diag_fini(&d->list[i]);
+	free(d->list);
+	*d = (struct rundef_diags){ 0 };
+}
+
+/* Where the next one goes; errors push out warnings when the list is full. */
+static struct rundef_diag *
+diag_slot(struct rundef_diags *d, enum rundef_severity severity)
+{
+	if (d->n < RUNDEF_DIAGS_MAX) {
+		if (!d->list)
+			d->list = xcalloc(RUNDEF_DIAGS_MAX, sizeof(*d->list));
+		return &d->list[d->n++];
+	}
+	d->dropped++;
+	if (severity != RUNDEF_ERROR)
+		return NULL;
+	for (size_t i = d->n; i-- > 0;) {
+		if (d->list[i].severity == RUNDEF_WARNING) {
+			diag_fini(&d->list[i]);
+			return &d->list[i];
+		}
+	}
+	return NULL;
+}
+
+static void
+reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const char *hint,
+    const char *fmt, va_list ap)
+{
+	if (severity == RUNDEF_ERROR)
+		r->diags->errors++;
+	struct rundef_diag *d = diag_slot(r->diags, severity);
+	if (!d)
+		return;
+	struct buf text = BUF_INIT;
+	if (r->task)
+		buf_printf(&text, "task \"%s\": ", r->task);
+	else if (r->run)
+		buf_printf(&text, "run \"%s\": ", r->run);
+	auto_free char *what = xvasprintf(fmt, ap);
+	buf_puts(&text, what);
+	*d = (struct rundef_diag){
+		.severity = severity,
+		.pos = { pos.line ? pos.line : 1, pos.col ? pos.col : 1 },
+		.path = one_line(buf_str(&r->path)),
+		.message = one_line(buf_str(&text)),
+		.hint = hint ? one_line(hint) : NULL,
+	};
+	buf_free(&text);
+}
+
+void
+rundef_error(struct rd *r, struct yaml_pos pos, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	reportv(r, RUNDEF_ERROR, pos, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void
+rundef_warn(struct rd *r, struct yaml_pos pos, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	reportv(r, RUNDEF_WARNING, pos, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void
+rundef_report(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const char *hint,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	reportv(r, severity, pos, hint, fmt, ap);
+	va_end(ap);
+}
+
+/* Insertion sort: at most RUNDEF_DIAGS_MAX, stable, nearly sorted. */
+void
+rundef_diags_sort(struct rundef_diags *d)
+{
+	for (size_t i = 1; i < d->n; i++) {
+		struct rundef_diag x = d->list[i];
+		size_t j = i;
+
+		for (; j > 0; j--) {
+			const struct rundef_diag *y = &d->list[j - 1];
+			if (y->pos.line < x.pos.line ||
+			    (y->pos.line == x.pos.line && y->pos.col <= x.pos.col))
+				break;
+			d->list[j] = d->list[j - 1];
+		}
+		d->list[j] = x;
+	}
+}
+
+void
+rundef_diags_print(struct buf *out, const struct rundef_diags *d, const char *file)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct rundef_diag *x = &d->list[i];
+
+		buf_printf(out, "%s:%u:%u: %s%s", file, x->pos.line, x->pos.col,
+		    x->severity == RUNDEF_WARNING ? "warning: " : "", x->message);
+		if (x->hint)
+			buf_printf(out, " (did you mean %s?)", x->hint);
+		buf_putc(out, '\n');
+	}
+	if (d->dropped)
+		buf_printf(out, "%s: %zu more messages are not shown\n", file, d->dropped);
+}
+
+#define NEAR_LEN_MAX 40
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c == '-' ? '_' : c;
+}
+
+/* Edit distance without regard to case, '-' and '_' being the same. */
+static size_t
+distance(const char *a, size_t na, const char *b, size_t nb)
+{
+	size_t row[NEAR_LEN_MAX + 1];
+
+	for (size_t j = 0; j <= nb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= na; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= nb; j++) {
+			size_t up = row[j];
+			size_t best = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
+
+			best = up + 1 < best ? up + 1 : best;
+			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+			row[j] = best;
+			diagonal = up;
+		}
+	}
+	return row[nb];
+}
+
+const char *
+rundef_nearest(const char *given, const char *const *words)
+{
+	size_t ngiven = strnlen(given, NEAR_LEN_MAX + 1);
+	const char *best = NULL;
+	size_t best_distance = ngiven <= 4 ? 2 : 3; /* must be smaller than this */
+
+	if (ngiven > NEAR_LEN_MAX || ngiven < 2)
+		return NULL;
+	for (; *words; words++) {
+		size_t n = strlen(*words);
+		if (n > NEAR_LEN_MAX)
+			continue;
+		size_t d = distance(given, ngiven, *words, n);
+		if (d < best_distance) {
+			best = *words;
+			best_distance = d;
+		}
+	}
+	return best;
+}
