@@ -12,17 +12,15 @@ static const struct db_stmt store_stmts[] = {
 };
 
 static const struct db_stmt *const tables[] = { store_stmts, gw_store_user_stmts, NULL };
+static const size_t lengths[] = { ARRAY_LEN(store_stmts), GW_STORE_USER_NSTMTS };
 
 struct db *
 gw_store_open(const char *conninfo)
 {
-	static size_t lengths[2];
 	struct db_options opt = {
 		.conninfo = conninfo, .schema = GW_SCHEMA, .tables = tables, .table_len = lengths
 	};
 
-	lengths[0] = ARRAY_LEN(store_stmts);
-	lengths[1] = gw_store_user_nstmts;
 	return db_new(&opt);
 }
 

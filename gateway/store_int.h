@@ -6,7 +6,7 @@
 
 #include "common/db.h"
 
-extern const struct db_stmt gw_store_user_stmts[];
-extern const size_t gw_store_user_nstmts;
+#define GW_STORE_USER_NSTMTS 10
+extern const struct db_stmt gw_store_user_stmts[GW_STORE_USER_NSTMTS];
 
 #endif

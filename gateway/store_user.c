@@ -10,7 +10,7 @@
 	"(select coalesce(json_agg(t.name order by t.name collate \"C\"), '[]')::text "            \
 	"from user_tokens t where t.user_id = u.id) as tokens"
 
-const struct db_stmt gw_store_user_stmts[] = {
+const struct db_stmt gw_store_user_stmts[GW_STORE_USER_NSTMTS] = {
 	{ "user_by_token",
 	    "select u.id, u.name, u.admin from users u join user_tokens t on t.user_id = u.id "
 	    "where t.hash = $1",
@@ -38,7 +38,6 @@ const struct db_stmt gw_store_user_stmts[] = {
 	    3 },
 	{ "token_delete", "delete from user_tokens where user_id = $1::uuid and name = $2", 2 },
 };
-const size_t gw_store_user_nstmts = ARRAY_LEN(gw_store_user_stmts);
 
 static void
 user_of_row(struct gw_user *out, const struct db_result *r, size_t row)
