@@ -28,6 +28,7 @@ struct createrun {
 	struct err *err;
 	uint8_t *packed; /* NULL: nothing to create */
 	size_t packed_len;
+	bool setup_error; /* packed is one setup error run already */
 	json_t *names;    /* of the runs, in order */
 	json_t *warnings; /* what the user is told */
 };
@@ -150,6 +151,31 @@ succeed(struct createrun *c, const uint64_t *numbers, size_t n)
 	createrun_free(c);
 }
 
+static void created(const void *reply, struct err **err, void *arg);
+
+/* The runservice refused the runs as they are (a limit of its own, say). The user is to see that
+ * as a run; only if that is refused too, it is an error of this request. */
+static bool
+send_setup_error(struct createrun *c, const struct err *why)
+{
+	struct gw_expansion x = { 0 };
+	bool packed;
+
+	if (why->code != ERR_INVALID || c->setup_error)
+		return false;
+	c->setup_error = true;
+	xfree_secret(c->packed, c->packed_len);
+	c->packed = NULL;
+	gw_expansion_fail(&x, &c->origin, err_msg(why));
+	packed = pack(c, &x);
+	gw_expansion_fini(&x);
+	json_array_clear(c->names);
+	json_array_append_new(c->names, json_string(GW_SETUP_ERROR_NAME));
+	if (packed)
+		gw_rs_run_create(c->rq->gw->rs, c->packed, c->packed_len, created, c);
+	return packed;
+}
+
 static void
 created(const void *reply, struct err **err, void *arg)
 {
@@ -157,7 +183,8 @@ created(const void *reply, struct err **err, void *arg)
 	struct createrun *c = arg;
 
 	if (!r) {
-		fail(c, err);
+		if (!send_setup_error(c, *err))
+			fail(c, err);
 		return;
 	}
 	for (size_t i = 0; i < r->n_numbers; i++)
@@ -172,6 +199,7 @@ createrun_done(void *arg)
 	struct createrun *c = arg;
 	struct gateway *gw = c->rq->gw;
 
+	gw_req_back(c->rq);
 	if (!c->err && gw->stopping)
 		err_set(&c->err, ERR_UNAVAILABLE, "the gateway is stopping; try again");
 	if (c->err) {
@@ -235,8 +263,8 @@ gw_api_createrun(struct gw_req *rq)
 	} else if (rq->denied) {
 		gw_reply_denied(rq, rq->denied);
 		createrun_free(c);
-	} else if (!work_submit(
-	               rq->gw->git_pool, "createrun", 0, createrun_run, createrun_done, c)) {
+	} else if (!gw_req_submit(
+	               rq, rq->gw->git_pool, "createrun", createrun_run, createrun_done, c)) {
 		err_set(&err, ERR_UNAVAILABLE, "too many runs are being created; try again");
 		fail(c, &err);
 	}

@@ -94,6 +94,16 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	return 0;
 }
 
+static bool
+any_busy(const struct gateway *gw)
+{
+	for (const struct gw_req *rq = gw->requests; rq; rq = rq->next) {
+		if (rq->busy)
+			return true;
+	}
+	return false;
+}
+
 /* Ends every request that is still open. */
 static void
 end_requests(struct gateway *gw)
@@ -123,8 +133,8 @@ gw_stop(void *state)
 	if (gw->git_pool)
 		work_stop(gw->git_pool);
 	/* The results of the last jobs are posted: let them answer. */
-	if (gw->db_pool)
-		loop_run_once(gw->loop, 0);
+	while (any_busy(gw))
+		loop_run_once(gw->loop, 10);
 	end_requests(gw);
 	gw_rs_free(gw->rs);
 	gw_git_server_free(gw->git);

@@ -581,6 +581,7 @@ ensure_done(void *arg)
 {
 	struct ensure *e = arg;
 
+	gw_req_back(e->rq);
 	if (e->err)
 		gw_reply_err(e->rq, &e->err);
 	else if (e->rq->gw->stopping)
@@ -610,7 +611,7 @@ gw_git_info_refs(struct gw_req *rq)
 	e->rq = rq;
 	e->service = service;
 	e->path = path;
-	if (!work_submit(rq->gw->git_pool, "create repository", 0, ensure_run, ensure_done, e)) {
+	if (!gw_req_submit(rq, rq->gw->git_pool, "create repository", ensure_run, ensure_done, e)) {
 		free(path);
 		free(e);
 		gw_reply_denied(rq, 503);
@@ -658,6 +659,7 @@ raw_done(void *arg)
 {
 	struct raw *r = arg;
 
+	gw_req_back(r->rq);
 	if (r->err)
 		gw_reply_err(r->rq, &r->err);
 	else
@@ -686,7 +688,7 @@ gw_git_raw(struct gw_req *rq)
 	r->path = path;
 	r->rev = gw_req_param(rq, "ref");
 	r->name = gw_req_param(rq, "path");
-	if (!work_submit(rq->gw->git_pool, "raw file", 0, raw_run, raw_done, r)) {
+	if (!gw_req_submit(rq, rq->gw->git_pool, "raw file", raw_run, raw_done, r)) {
 		free(path);
 		free(r);
 		gw_reply_denied(rq, 503);

@@ -14,7 +14,7 @@
 
 #define GW_REF_REGEXES_MAX 16
 #define GW_REF_REGEX_MAX 1000 /* bytes */
-#define GW_REF_MAX 500        /* bytes of a ref */
+#define GW_REF_MAX 250        /* bytes of a ref */
 #define GW_MESSAGE_MAX 16384  /* bytes of a commit message */
 #define GW_VARIABLES_MAX 1000
 #define GW_SETUP_ERROR_NAME "Setup Error"

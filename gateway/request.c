@@ -116,9 +116,26 @@ answer(struct gw_req *rq)
 	}
 }
 
+bool
+gw_req_submit(struct gw_req *rq, struct work_pool *pool, const char *name,
+    void (*run)(void *thread_state, void *arg), void (*done)(void *arg), void *arg)
+{
+	rq->busy = true;
+	if (!work_submit(pool, name, 0, run, done, arg))
+		rq->busy = false;
+	return rq->busy;
+}
+
+void
+gw_req_back(struct gw_req *rq)
+{
+	rq->busy = false;
+}
+
 static void
 db_done(void *arg)
 {
+	gw_req_back(arg);
 	answer(arg);
 }
 
@@ -204,7 +221,7 @@ gw_req_start(struct http_req *http, void *arg)
 		answer(rq);
 		return;
 	}
-	if (!work_submit(gw->db_pool, "request", 0, db_run, db_done, rq)) {
+	if (!gw_req_submit(rq, gw->db_pool, "request", db_run, db_done, rq)) {
 		log_warn("too many requests wait for the database");
 		gw_reply_denied(rq, 503);
 	}

@@ -52,6 +52,7 @@ struct gw_req {
 	json_t *reply; /* NULL: empty body */
 	char *cursor;  /* X-Agola-Cursor, NULL: not a paginated route; arena */
 
+	bool busy; /* a worker has it: set by gw_req_submit(), cleared before done */
 	/* Called at shutdown and must end the request; NULL: a 503 is sent. */
 	void (*abandon)(struct gw_req *rq);
 	void *op; /* state of the handler that owns abandon */
@@ -71,6 +72,13 @@ char *gw_req_strdup(struct gw_req *rq, const char *s);
 char *gw_req_printf(struct gw_req *rq, const char *fmt, ...) PRINTF(2, 3);
 /* Takes over a malloc'ed text (NULL allowed) and returns it. */
 char *gw_req_own(struct gw_req *rq, char *malloced);
+
+/* Runs a job of this request on a worker. False when the pool's queue is full. done must begin with
+ * gw_req_back(). */
+struct work_pool;
+bool gw_req_submit(struct gw_req *rq, struct work_pool *pool, const char *name,
+    void (*run)(void *thread_state, void *arg), void (*done)(void *arg), void *arg);
+void gw_req_back(struct gw_req *rq);
 
 const char *gw_req_param(const struct gw_req *rq, const char *name);
 /* Query parameter decoded, in the arena, NULL when absent. */
