@@ -1,0 +1,150 @@
+/* millrace - the command line. Finds the command, reads its options, runs it. */
+#include "cli.h"
+
+#include "common/mem.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct cli_command *const commands[] = {
+	&cli_directrun_start,
+	&cli_run_list,
+	&cli_run_show,
+	&cli_run_log,
+	&cli_run_follow,
+	&cli_run_stop,
+	&cli_run_cancel,
+	&cli_run_restart,
+	&cli_run_approve,
+	&cli_log_get,
+	&cli_log_delete,
+	&cli_config_check,
+	&cli_user_create,
+	&cli_user_delete,
+	&cli_user_list,
+	&cli_user_token_create,
+	&cli_user_token_delete,
+	&cli_version,
+};
+
+static size_t
+words_of(const struct cli_command *command)
+{
+	size_t n = 0;
+
+	while (n < ARRAY_LEN(command->words) && command->words[n])
+		n++;
+	return n;
+}
+
+static void
+general_help(FILE *out, const char *noun)
+{
+	fprintf(out, "usage: millrace COMMAND [OPTIONS]\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		const struct cli_command *k = commands[i];
+		char name[64];
+
+		if (noun && strcmp(k->words[0], noun) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%s%s%s%s%s", k->words[0], k->words[1] ? " " : "",
+		    k->words[1] ? k->words[1] : "", k->words[2] ? " " : "",
+		    k->words[2] ? k->words[2] : "");
+		fprintf(out, "  %-20s %s\n", name, k->summary);
+	}
+	fprintf(out, "\noptions of every command:\n");
+	for (const struct cli_opt *o = cli_global_opts; o->name; o++)
+		fprintf(out, "  --%-18s %s\n", o->name, o->help);
+	fprintf(out, "\nmillrace COMMAND --help says more about one command.\n");
+}
+
+/* Its words come first, options may stand between or before them. */
+static const struct cli_command *
+command_find(int argc, char **argv, int *nwords)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		size_t n = words_of(commands[i]), k = 0;
+
+		while (
+		    k < n && (int)k + 1 < argc && strcmp(argv[k + 1], commands[i]->words[k]) == 0)
+			k++;
+		if (k == n) {
+			*nwords = (int)n;
+			return commands[i];
+		}
+	}
+	return NULL;
+}
+
+/* Moves global options that stand before the command behind it: "millrace --json run list". */
+static void
+options_last(int argc, char **argv)
+{
+	int n = 1;
+
+	while (n < argc && argv[n][0] == '-' && strcmp(argv[n], "--help") != 0 &&
+	       strcmp(argv[n], "-h") != 0 && strcmp(argv[n], "--version") != 0) {
+		bool takes = strchr(argv[n], '=') == NULL && strcmp(argv[n], "--json") != 0;
+		n += takes ? 2 : 1;
+	}
+	if (n <= 1 || n >= argc)
+		return;
+	char **copy = xcalloc((size_t)argc, sizeof(*copy));
+	int at = 0;
+	for (int i = n; i < argc; i++)
+		copy[at++] = argv[i];
+	for (int i = 1; i < n; i++)
+		copy[at++] = argv[i];
+	memcpy(argv + 1, copy, (size_t)(argc - 1) * sizeof(*copy));
+	free(copy);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli c = { 0 };
+	auto_err err = NULL;
+	bool help = false;
+	int nwords = 0;
+
+	signal(SIGPIPE, SIG_IGN);
+	setlocale(LC_CTYPE, "C.UTF-8");
+	options_last(argc, argv);
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		general_help(stdout, NULL);
+		return argc < 2;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("%s\n", MILLRACE_VERSION);
+		return 0;
+	}
+	const struct cli_command *command = command_find(argc, argv, &nwords);
+	if (!command) {
+		bool wants = argc > 2 && strcmp(argv[argc - 1], "--help") == 0;
+		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+			if (strcmp(commands[i]->words[0], argv[1]) == 0) {
+				general_help(wants ? stdout : stderr, argv[1]);
+				return !wants;
+			}
+		fprintf(stderr, "millrace: unknown command \"%s\": see millrace --help\n", argv[1]);
+		return 1;
+	}
+	if (cli_opt_parse(&c, command, argc - 1 - nwords, argv + 1 + nwords, &help, &err)) {
+		fprintf(stderr, "millrace: %s\n", err_msg(err));
+		cli_opt_fini(&c);
+		return 1;
+	}
+	int status = 0;
+	if (help)
+		cli_usage(stdout, command);
+	else
+		status = command->run(&c);
+	cli_api_free(c.api);
+	cli_opt_fini(&c);
+	if (fflush(stdout) != 0 && status == 0)
+		status = 1;
+	return status;
+}
