@@ -321,7 +321,9 @@ tb_task_data(struct tb_init *in, const struct msg_data *d)
 {
 	struct tb_task *t = &in->t;
 
-	if (!restoring(t, d->step) || d->attempt != t->attempt || t->data_ended)
+	/* Without the child's pipe it gave up; its word comes with its end. */
+	if (!restoring(t, d->step) || d->attempt != t->attempt || t->child.data < 0 ||
+	    t->data_ended)
 		return;
 	if (d->offset > t->data.end) {
 		spoil(in, "the executor left out a part of the archive");
@@ -335,8 +337,6 @@ tb_task_data(struct tb_init *in, const struct msg_data *d)
 		spoil(in, "the executor sent more of the archive than was asked for");
 		return;
 	}
-	if (t->child.data < 0)
-		return; /* the child gave up; its word comes with its end */
 	tb_logwin_put(&t->data, d->bytes + again, n);
 	tb_task_feed(in);
 }
@@ -372,7 +372,6 @@ tb_task_feed(struct tb_init *in)
 		if (w < 0 && errno != EAGAIN) { /* the child closed it: its end says why */
 			close(t->child.data);
 			t->child.data = -1;
-			tb_logwin_reset(&t->data);
 			return;
 		}
 		if (w < 0)

@@ -43,7 +43,7 @@ tree(struct peer *p, const char *dir)
 {
 	char *cmd =
 	    tb_format("cd '%s/%s' && find . -mindepth 1 -printf '%%y %%m %%P %%l\\n' | sort && "
-	              "find . -type f | sort | xargs -r cat",
+	              "find . -type f -print0 | sort -z | xargs -0 -r cat",
 	        p->work, dir);
 	FILE *f = popen(cmd, "r");
 	char *out = calloc(1, 8 << 20);
