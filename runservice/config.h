@@ -1,0 +1,19 @@
+/*
+ * config.h - the keys of runservice.yml.
+ */
+#ifndef RUNSERVICE_CONFIG_H
+#define RUNSERVICE_CONFIG_H
+
+#include "common/config.h"
+
+struct rs_config {
+	char *rpc_listen, *http_listen, *object_url, *database, *data_dir;
+	char *master_key_file, *gateway_key_file, *executor_keys_dir;
+	int64_t lease_ms, offer_timeout_ms, sweep_ms, db_threads;
+};
+
+extern const struct config_key rs_config_keys[];
+extern const size_t rs_config_nkeys;
+int rs_config_check(void *cfg, struct err **err) MUSTCHECK;
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * plan.h - what an executor needs to run a task: the answer to task.accept. Worker thread, inside
+ * the accepting transaction. The only place where a run's variables are opened, and only those
+ * that this task names.
+ */
+#ifndef RUNSERVICE_PLAN_H
+#define RUNSERVICE_PLAN_H
+
+#include "common/crypto.h"
+#include "common/db.h"
+#include "runservice/run.h"
+
+/* reply (malloc'ed, free with xfree_secret): a packed AcceptReply. */
+int rs_plan_make(void **reply, size_t *len, struct db *db, const struct rs_run *run, size_t task,
+    const uint8_t master[CRYPTO_KEY_LEN], int64_t lease_ms, struct err **err) MUSTCHECK;
+
+#endif

@@ -1,0 +1,301 @@
+#include "runservice/query.h"
+
+#include "common/buf.h"
+#include "common/mem.h"
+#include "runservice/executors.h"
+#include "runservice/spec.h"
+#include "runservice/state.h"
+#include "runservice/store.h"
+
+#include <string.h>
+
+struct query {
+	struct rs_job job;
+	char *owner, *group;
+	uint64_t number;
+	char *task_id;
+	struct rs_candidate *seen;
+	size_t nseen;
+	/* list */
+	struct rs_list_query list;
+	char *phases, *results;
+	/* found */
+	Millrace__RunState **states;
+	size_t nstates;
+	char run_id[ID_LEN + 1];
+	void (*fn)(struct rs *rs, struct rpc_call *call, const char *run_id, void *arg);
+	void *arg;
+};
+
+static struct query *
+new_query(struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number,
+    int (*work)(struct db *, struct rs_job *, struct err **), void (*done)(struct rs_job *))
+{
+	struct query *q = xcalloc(1, sizeof(*q));
+	q->job.rs = rs;
+	q->job.call = call;
+	q->job.work = work;
+	q->job.done = done;
+	q->owner = xstrdup(owner);
+	q->number = number;
+	q->seen = rs_executors_candidates(&q->nseen, rs->executors);
+	return q;
+}
+
+static void
+free_states(struct query *q)
+{
+	for (size_t i = 0; i < q->nstates; i++)
+		millrace__run_state__free_unpacked(q->states[i], NULL);
+	free(q->states);
+	q->states = NULL;
+	q->nstates = 0;
+}
+
+static void
+free_query(struct query *q)
+{
+	free_states(q);
+	free(q->owner);
+	free(q->group);
+	free(q->task_id);
+	free(q->seen);
+	free(q->phases);
+	free(q->results);
+	free(q);
+}
+
+static Millrace__RunSpec *
+load_spec(struct db *db, const char *run_id, struct err **err)
+{
+	void *packed = NULL;
+	size_t len = 0;
+	if (rs_store_definition_get(&packed, &len, db, run_id, err) != 0)
+		return NULL;
+	Millrace__RunSpec *spec = millrace__run_spec__unpack(NULL, len, packed);
+	free(packed);
+	if (!spec)
+		err_set(err, ERR_INTERNAL, "stored definition of run %s is damaged", run_id);
+	return spec;
+}
+
+/* An active run's state. */
+static int
+active_state(Millrace__RunState **state, struct query *q, struct db *db, const char *run_id,
+    struct err **err)
+{
+	struct rs_run run;
+	int rc = rs_store_run_load(&run, db, run_id, err);
+	if (rc != 0)
+		return rc;
+	Millrace__RunSpec *spec = load_spec(db, run_id, err);
+	if (spec) {
+		*state = rs_state_of_run(&run, spec, q->seen, q->nseen);
+		millrace__run_spec__free_unpacked(spec, NULL);
+	}
+	rs_run_fini(&run);
+	return spec ? 0 : ERR_INTERNAL;
+}
+
+static int
+stored_state(
+    Millrace__RunState **state, void *packed, size_t len, const char *run_id, struct err **err)
+{
+	*state = millrace__run_state__unpack(NULL, len, packed);
+	free(packed);
+	if (!*state)
+		return err_set(err, ERR_INTERNAL, "stored state of run %s is damaged", run_id);
+	return 0;
+}
+
+static void
+add_state(struct query *q, Millrace__RunState *state)
+{
+	q->states = xreallocarray(q->states, q->nstates + 1, sizeof(*q->states));
+	q->states[q->nstates++] = state;
+}
+
+/* The run may finish between two statements: then it is looked up again, in history. */
+static int
+find_state(Millrace__RunState **state, struct query *q, struct db *db, struct err **err)
+{
+	int rc = 0;
+	for (int tries = 0; tries < 3; tries++) {
+		void *packed = NULL;
+		size_t len = 0;
+		err_clear(err);
+		rc = rs_store_run_find(q->run_id, &packed, &len, db, q->owner, q->number, err);
+		if (rc != 0)
+			return rc;
+		if (packed)
+			return stored_state(state, packed, len, q->run_id, err);
+		rc = active_state(state, q, db, q->run_id, err);
+		if (rc != ERR_NOTFOUND)
+			return rc;
+	}
+	return rc;
+}
+
+static int
+add_task_spec(Millrace__RunState *state, struct query *q, struct db *db, struct err **err)
+{
+	for (size_t i = 0; i < state->n_tasks; i++) {
+		if (strcmp(state->tasks[i]->id, q->task_id) != 0)
+			continue;
+		Millrace__RunSpec *spec = load_spec(db, q->run_id, err);
+		if (!spec)
+			return ERR_INTERNAL;
+		const Millrace__TaskSpec *t = rs_spec_task(spec, q->task_id);
+		if (t)
+			rs_state_add_spec(state->tasks[i], t);
+		millrace__run_spec__free_unpacked(spec, NULL);
+		return 0;
+	}
+	return err_set(err, ERR_NOTFOUND, "task %s doesn't exist", q->task_id);
+}
+
+static int
+get_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct query *q = (struct query *)job;
+	Millrace__RunState *state = NULL;
+	int rc = find_state(&state, q, db, err);
+	if (rc != 0)
+		return rc;
+	add_state(q, state);
+	return q->task_id ? add_task_spec(state, q, db, err) : 0;
+}
+
+static void
+get_done(struct rs_job *job)
+{
+	struct query *q = (struct query *)job;
+	if (!rs_job_failed(job))
+		rs_reply_pb(job->call, q->states[0]);
+	free_query(q);
+}
+
+void
+rs_query_get(
+    struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number, const char *task_id)
+{
+	struct query *q = new_query(rs, call, owner, number, get_work, get_done);
+	q->task_id = task_id && *task_id ? xstrdup(task_id) : NULL;
+	rs_db_submit(rs, "run-get", 0, &q->job);
+}
+
+/* --- list --- */
+
+static int
+list_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct query *q = (struct query *)job;
+	struct rs_list_row *rows = NULL;
+	size_t n = 0;
+	int rc = rs_store_run_list(&rows, &n, db, &q->list, err);
+	for (size_t i = 0; i < n; i++) {
+		Millrace__RunState *state = NULL;
+		auto_err gone = NULL;
+		if (rc != 0) {
+			free(rows[i].state);
+			continue;
+		}
+		if (rows[i].state)
+			rc = stored_state(&state, rows[i].state, rows[i].len, rows[i].id, err);
+		else if (active_state(&state, q, db, rows[i].id, &gone) != 0)
+			continue; /* finished meanwhile: the next page of a list is no snapshot */
+		if (rc == 0) {
+			rs_state_trim(state);
+			add_state(q, state);
+		}
+	}
+	free(rows);
+	return rc;
+}
+
+static void
+list_done(struct rs_job *job)
+{
+	struct query *q = (struct query *)job;
+	Millrace__RunListReply m = MILLRACE__RUN_LIST_REPLY__INIT;
+	if (!rs_job_failed(job)) {
+		m.more = q->nstates > q->list.limit;
+		m.n_runs = m.more ? q->list.limit : q->nstates;
+		m.runs = q->states;
+		rs_reply_pb(job->call, &m);
+	}
+	free_query(q);
+}
+
+static char *
+words_literal(char *const *list, size_t n, bool phases)
+{
+	auto_buf b = BUF_INIT;
+	buf_putc(&b, '{');
+	for (size_t i = 0; i < n; i++) {
+		/* Only known words: nothing in them needs quoting. */
+		if (phases ? rs_phase_parse(list[i]) != 0 : rs_result_parse(list[i]) != 0)
+			buf_printf(&b, "%s%s", b.len > 1 ? "," : "", list[i]);
+	}
+	buf_putc(&b, '}');
+	return buf_take(&b);
+}
+
+void
+rs_query_list(struct rs *rs, struct rpc_call *call, const Millrace__RunListRequest *req)
+{
+	auto_free char *owner = NULL;
+	struct err *err = NULL;
+	if (rs_spec_owner(&owner, req->group, &err) != 0) {
+		rpc_fail(call, &err);
+		return;
+	}
+	struct query *q = new_query(rs, call, owner, 0, list_work, list_done);
+	size_t n = strlen(req->group);
+	while (n > 1 && req->group[n - 1] == '/')
+		n--;
+	q->group = xstrndup(req->group, n);
+	q->phases = words_literal(req->phases, req->n_phases, true);
+	q->results = words_literal(req->results, req->n_results, false);
+	q->list = (struct rs_list_query){ .owner = q->owner,
+		.group = q->group,
+		.start = req->start > INT64_MAX ? INT64_MAX : req->start,
+		.ascending = req->ascending,
+		.limit = req->limit == 0 || req->limit > RS_LIST_MAX ? RS_LIST_MAX : req->limit,
+		.phases = q->phases,
+		.results = q->results };
+	rs_db_submit(rs, "run-list", 0, &q->job);
+}
+
+/* --- an active run by number --- */
+
+static int
+active_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct query *q = (struct query *)job;
+	void *packed = NULL;
+	size_t len = 0;
+	int rc = rs_store_run_find(q->run_id, &packed, &len, db, q->owner, q->number, err);
+	if (rc != 0 || !packed)
+		return rc;
+	free(packed);
+	return err_set(err, ERR_CONFLICT, "not possible: the run is over");
+}
+
+static void
+active_done(struct rs_job *job)
+{
+	struct query *q = (struct query *)job;
+	q->fn(job->rs, job->call, rs_job_failed(job) ? NULL : q->run_id, q->arg);
+	free_query(q);
+}
+
+void
+rs_query_active(struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number,
+    void (*fn)(struct rs *rs, struct rpc_call *call, const char *run_id, void *arg), void *arg)
+{
+	struct query *q = new_query(rs, call, owner, number, active_work, active_done);
+	q->fn = fn;
+	q->arg = arg;
+	rs_db_submit(rs, "run-find", 0, &q->job);
+}

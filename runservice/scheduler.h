@@ -1,0 +1,32 @@
+/*
+ * scheduler.h - which executor gets a task, and why a task has none. Pure.
+ */
+#ifndef RUNSERVICE_SCHEDULER_H
+#define RUNSERVICE_SCHEDULER_H
+
+#include "runservice/run.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One executor as the loop saw it. */
+struct rs_candidate {
+	char id[65];
+	char arch[16];
+	bool privileged; /* allowed */
+	bool waiting;    /* a poll of it is parked: it can be told at once */
+	unsigned slots;  /* in all */
+	unsigned free;   /* of them, not promised to any task */
+};
+
+#define RS_NO_CANDIDATE SIZE_MAX
+
+bool rs_scheduler_fits(const struct rs_candidate *c, const char *arch, bool privileged);
+/* The least loaded one that waits, fits and has a free slot; first of equals. */
+size_t rs_scheduler_choose(
+    const struct rs_candidate *list, size_t n, const char *arch, bool privileged);
+/* One sentence, malloc'ed; NULL for a task that is running or over. */
+char *rs_scheduler_wait_reason(
+    const struct rs_run *run, size_t task, const struct rs_candidate *list, size_t n);
+
+#endif

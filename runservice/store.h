@@ -1,0 +1,195 @@
+/*
+ * store.h - all SQL of the runservice. One file per subject; each lists its statements in a table.
+ *
+ * Every function runs on a worker thread with that thread's db. Functions that write are called
+ * inside db_tx_run() after rs_store_assert_epoch(). Times are Unix milliseconds unless a column is
+ * a timestamptz: those are PostgreSQL's clock and decide about leases.
+ */
+#ifndef RUNSERVICE_STORE_H
+#define RUNSERVICE_STORE_H
+
+#include "common/db.h"
+#include "common/err.h"
+#include "common/id.h"
+#include "runservice/run.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A db with all our statement tables; schema NULL = "runservice". */
+struct db *rs_store_open(const char *conninfo, const char *schema);
+/* Brings the schema up to date over a connection of its own. */
+int rs_store_migrate(const char *conninfo, const char *schema, struct err **err) MUSTCHECK;
+
+/* --- store_leader.c --- */
+/* ERR_UNAVAILABLE "not the leader" unless epoch is the current one; then it stays so until the
+ * transaction ends. */
+int rs_store_assert_epoch(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
+/* Takes over when the holder is us or its time is up: *epoch > 0; else 0. */
+int rs_store_leader_take(int64_t *epoch, struct db *db, const char *holder, int64_t lease_ms,
+    struct err **err) MUSTCHECK;
+/* ERR_CONFLICT when the epoch is no longer ours. */
+int rs_store_leader_renew(
+    struct db *db, int64_t epoch, int64_t lease_ms, struct err **err) MUSTCHECK;
+int rs_store_leader_release(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
+
+/* --- store_run.c --- */
+/* Locks the group of an active run. ERR_NOTFOUND when the run is not active. */
+int rs_store_run_lock(struct db *db, const char *run_id, struct err **err) MUSTCHECK;
+/* Creates the group's row when needed and locks it. *busy: a run of it is running. */
+int rs_store_group_lock(bool *busy, struct db *db, const char *group, struct err **err) MUSTCHECK;
+/* run_id NULL = none. */
+int rs_store_group_running(
+    struct db *db, const char *group, const char *run_id, struct err **err) MUSTCHECK;
+/* id is "" when none is queued. */
+int rs_store_group_next(
+    char id[ID_LEN + 1], struct db *db, const char *group, struct err **err) MUSTCHECK;
+/* Fills an uninitialised *run; on error nothing is to be freed. */
+int rs_store_run_load(
+    struct rs_run *run, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
+/* Numbers and inserts a new run with its tasks; fills number, sequence. */
+int rs_store_run_insert(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
+/* Stores what is marked changed and clears the marks. */
+int rs_store_run_save(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
+/* Number and sequence for a run that is born finished. */
+int rs_store_run_number(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
+/* Moves a run to history. */
+int rs_store_run_finish(struct db *db, const struct rs_run *run, const void *state, size_t len,
+    struct err **err) MUSTCHECK;
+int rs_store_definition_put(
+    struct db *db, const char *run_id, const void *spec, size_t len, struct err **err) MUSTCHECK;
+/* malloc'ed; ERR_NOTFOUND. */
+int rs_store_definition_get(
+    void **spec, size_t *len, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
+/* By owner and number. *state is NULL for an active run, else the packed RunState (malloc'ed). */
+int rs_store_run_find(char id[ID_LEN + 1], void **state, size_t *len, struct db *db,
+    const char *owner, uint64_t number, struct err **err) MUSTCHECK;
+struct rs_list_query {
+	const char *owner, *group;
+	uint64_t start;
+	bool ascending;
+	uint32_t limit;
+	const char *phases, *results; /* array literals "{a,b}"; "{}" = any */
+};
+struct rs_list_row {
+	char id[ID_LEN + 1];
+	void *state; /* NULL: active, to be loaded */
+	size_t len;
+};
+/* At most limit + 1 rows. */
+int rs_store_run_list(struct rs_list_row **rows, size_t *n, struct db *db,
+    const struct rs_list_query *q, struct err **err) MUSTCHECK;
+/* Ids of all active runs in phase running, malloc'ed array. */
+int rs_store_run_active(struct id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
+/* Groups whose oldest queued run could start but was not: for the safety sweep. */
+int rs_store_run_stuck(struct id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
+
+/* --- store_attempt.c --- */
+int rs_store_attempt_offer(
+    struct db *db, const char *run_id, const struct rs_task *t, struct err **err) MUSTCHECK;
+int rs_store_attempt_hold(struct db *db, const char *task_id, uint64_t fence, const char *session,
+    int64_t lease_ms, struct err **err) MUSTCHECK;
+int rs_store_attempt_close(struct db *db, const char *task_id, uint64_t fence, const char *outcome,
+    struct err **err) MUSTCHECK;
+struct rs_attempt_row {
+	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];
+	uint64_t fence, revision;
+	char executor[65], session[65];
+	enum rs_place place; /* RS_FREE = closed */
+	bool begun, expired;
+	int64_t left_ms;  /* of the lease; may be negative */
+	char outcome[16]; /* status it was closed with, or "" */
+	char *owner;      /* only from rs_store_attempts_open */
+	uint64_t number;
+	bool stopping;
+	uint32_t nsteps;
+};
+void rs_attempt_rows_free(struct rs_attempt_row *rows, size_t n);
+/* ERR_NOTFOUND. */
+int rs_store_attempt_get(struct rs_attempt_row *out, struct db *db, const char *task_id,
+    uint64_t fence, struct err **err) MUSTCHECK;
+int rs_store_attempt_begin(
+    struct db *db, const char *task_id, uint64_t fence, struct err **err) MUSTCHECK;
+int rs_store_attempt_revision(struct db *db, const char *task_id, uint64_t fence, uint64_t revision,
+    struct err **err) MUSTCHECK;
+/* Renews the held ones of an executor; tasks and fences are array literals of equal length.
+ * Returns the renewed task ids. */
+int rs_store_attempts_renew(struct id **renewed, size_t *n, struct db *db, const char *executor,
+    const char *tasks, const char *fences, int64_t lease_ms, struct err **err) MUSTCHECK;
+/* Gives the held ones of an executor to its new session. */
+int rs_store_attempts_adopt(struct db *db, const char *executor, const char *session,
+    const char *tasks, const char *fences, struct err **err) MUSTCHECK;
+/* All offered or held ones (executor NULL), or one executor's. */
+int rs_store_attempts_open(struct rs_attempt_row **rows, size_t *n, struct db *db,
+    const char *executor, struct err **err) MUSTCHECK;
+int rs_store_attempts_expired(
+    struct rs_attempt_row **rows, size_t *n, struct db *db, struct err **err) MUSTCHECK;
+
+/* --- store_secret.c --- */
+int rs_store_secret_put(struct db *db, const char *id, const char *run_id, const void *wrapped,
+    size_t wrapped_len, const void *sealed, size_t sealed_len, struct err **err) MUSTCHECK;
+int rs_store_variable_put(struct db *db, const char *run_id, const char *name, const char *version,
+    struct err **err) MUSTCHECK;
+int rs_store_variables_copy(
+    struct db *db, const char *from_run, const char *to_run, struct err **err) MUSTCHECK;
+/* ERR_NOTFOUND when the run has no such variable. */
+int rs_store_secret_get(char version[ID_LEN + 1], void **wrapped, size_t *wrapped_len,
+    void **sealed, size_t *sealed_len, struct db *db, const char *run_id, const char *name,
+    struct err **err) MUSTCHECK;
+
+/* --- store_log.c --- */
+struct rs_segment {
+	uint64_t start, end;
+	char *key; /* NULL = none */
+};
+int rs_store_log_end(
+    uint64_t *end, struct db *db, const char *task_id, int step, struct err **err) MUSTCHECK;
+/* The segment that holds offset (key NULL when none does), the log's stored end, and whether it was
+ * deleted. */
+int rs_store_log_find(struct rs_segment *seg, uint64_t *end, bool *deleted, struct db *db,
+    const char *task_id, int step, uint64_t offset, struct err **err) MUSTCHECK;
+int rs_store_log_add(struct db *db, const char *task_id, int step, uint64_t fence,
+    const struct rs_segment *seg, struct err **err) MUSTCHECK;
+/* Moves the segments to the garbage and remembers that the log was deleted. */
+int rs_store_log_delete(struct db *db, const char *task_id, int step, struct err **err) MUSTCHECK;
+int rs_store_garbage_add(struct db *db, const char *key, struct err **err) MUSTCHECK;
+int rs_store_garbage_list(char ***keys, size_t *n, struct db *db, struct err **err) MUSTCHECK;
+int rs_store_garbage_forget(struct db *db, const char *key, struct err **err) MUSTCHECK;
+
+/* --- store_archive.c --- */
+int rs_store_archive_begin(struct db *db, const char *id, const char *run_id, const char *task_id,
+    uint64_t fence, uint32_t step, struct err **err) MUSTCHECK;
+struct rs_archive_row {
+	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];
+	uint64_t fence;
+	uint32_t step;
+	bool done;
+};
+int rs_store_archive_get(
+    struct rs_archive_row *out, struct db *db, const char *id, struct err **err) MUSTCHECK;
+int rs_store_archive_part(struct db *db, const char *id, uint32_t part, uint64_t size,
+    const void *sha256, struct err **err) MUSTCHECK;
+int rs_store_archive_done(struct db *db, const char *id, struct err **err) MUSTCHECK;
+/* The newest completed archive of a step: id "" when there is none. */
+int rs_store_archive_of_step(char id[ID_LEN + 1], struct db *db, const char *task_id, uint32_t step,
+    struct err **err) MUSTCHECK;
+struct rs_part_row {
+	uint64_t size;
+	uint8_t sha256[32];
+};
+int rs_store_archive_parts(struct rs_part_row **parts, size_t *n, uint32_t *total, struct db *db,
+    const char *id, uint32_t first, uint32_t max, struct err **err) MUSTCHECK;
+
+/* --- store_outbox.c --- */
+/* malloc'ed answer, NULL when the request is new. */
+int rs_store_request_get(
+    void **answer, size_t *len, struct db *db, const char *id, struct err **err) MUSTCHECK;
+int rs_store_request_put(
+    struct db *db, const char *id, const void *answer, size_t len, struct err **err) MUSTCHECK;
+/* The row and its NOTIFY, both seen when the transaction commits. */
+int rs_store_event_put(struct db *db, const struct rs_run *run, struct err **err) MUSTCHECK;
+/* Deletes what nobody asks for any more (old requests, events, closed attempts). */
+int rs_store_prune(struct db *db, struct err **err) MUSTCHECK;
+
+#endif

@@ -1,0 +1,198 @@
+#include "runservice/store_int.h"
+
+#include "common/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ATTEMPT_COLUMNS                                                                            \
+	"a.task_id, a.fence, a.run_id, a.executor, a.session, a.state, a.begun, a.revision, "      \
+	"coalesce(a.outcome, '') as outcome, "                                                     \
+	"coalesce((extract(epoch from a.lease_expires - clock_timestamp()) * 1000)::bigint, 0) "   \
+	"as left_ms "
+
+/* clang-format off */
+const struct db_stmt rs_stmts_attempt[] = {
+	{ "attempt_offer",
+	  "insert into attempts (task_id, fence, run_id, executor, state) "
+	  "values ($1, $2, $3, $4, 'offered')", 4 },
+	{ "attempt_hold",
+	  "update attempts set state = 'held', session = $3, lease_expires = "
+	  "clock_timestamp() + $4::bigint * interval '1 millisecond' "
+	  "where task_id = $1 and fence = $2 and state <> 'closed'", 4 },
+	{ "attempt_close",
+	  "update attempts set state = 'closed', outcome = $3, closed_at = now() "
+	  "where task_id = $1 and fence = $2", 3 },
+	{ "attempt_get",
+	  "select " ATTEMPT_COLUMNS "from attempts a where task_id = $1 and fence = $2", 2 },
+	{ "attempt_begin",
+	  "update attempts set begun = true where task_id = $1 and fence = $2 and state = 'held'", 2 },
+	{ "attempt_revision",
+	  "update attempts set revision = $3, begun = true where task_id = $1 and fence = $2", 3 },
+	{ "attempts_renew",
+	  "update attempts a set lease_expires = "
+	  "clock_timestamp() + $4::bigint * interval '1 millisecond' "
+	  "from unnest($2::uuid[], $3::bigint[]) as w (task_id, fence) "
+	  "where a.task_id = w.task_id and a.fence = w.fence and a.executor = $1 "
+	  "and a.state = 'held' returning a.task_id", 4 },
+	{ "attempts_adopt",
+	  "update attempts a set session = $2 "
+	  "from unnest($3::uuid[], $4::bigint[]) as w (task_id, fence) "
+	  "where a.task_id = w.task_id and a.fence = w.fence and a.executor = $1 "
+	  "and a.state = 'held'", 4 },
+	{ "attempts_open",
+	  "select " ATTEMPT_COLUMNS ", r.owner, r.number, r.stopping, t.nsteps from attempts a "
+	  "join runs r on r.id = a.run_id join tasks t on t.run_id = a.run_id and t.id = a.task_id "
+	  "where a.state <> 'closed' and ($1::text is null or a.executor = $1)", 1 },
+	{ "attempts_expired",
+	  "select " ATTEMPT_COLUMNS "from attempts a where a.state = 'held' "
+	  "and a.lease_expires < clock_timestamp()", 0 },
+};
+/* clang-format on */
+const size_t rs_stmts_attempt_len = ARRAY_LEN(rs_stmts_attempt);
+
+static void
+copy_text(char *out, size_t size, const char *s)
+{
+	snprintf(out, size, "%s", s ? s : "");
+}
+
+static void
+read_row(struct rs_attempt_row *a, const struct db_result *r, size_t i)
+{
+	const char *state = db_text(r, i, "state");
+	rs_store_copy_id(a->task_id, r, i, "task_id");
+	rs_store_copy_id(a->run_id, r, i, "run_id");
+	a->fence = (uint64_t)db_i64(r, i, "fence");
+	a->revision = (uint64_t)db_i64(r, i, "revision");
+	copy_text(a->executor, sizeof(a->executor), db_text(r, i, "executor"));
+	copy_text(a->session, sizeof(a->session), db_text(r, i, "session"));
+	copy_text(a->outcome, sizeof(a->outcome), db_text(r, i, "outcome"));
+	a->place = strcmp(state, "closed") == 0 ? RS_FREE : rs_place_parse(state);
+	a->begun = db_bool(r, i, "begun");
+	a->left_ms = db_i64(r, i, "left_ms");
+	a->expired = a->place == RS_HELD && a->left_ms < 0;
+}
+
+void
+rs_attempt_rows_free(struct rs_attempt_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(rows[i].owner);
+	free(rows);
+}
+
+int
+rs_store_attempt_offer(struct db *db, const char *run_id, const struct rs_task *t, struct err **err)
+{
+	return db_query(NULL, db, err, "attempt_offer", DB_TEXT(t->id), DB_I64((int64_t)t->fence),
+	    DB_TEXT(run_id), DB_TEXT(t->executor));
+}
+
+int
+rs_store_attempt_hold(struct db *db, const char *task_id, uint64_t fence, const char *session,
+    int64_t lease_ms, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "attempt_hold", DB_TEXT(task_id), DB_I64((int64_t)fence),
+	    DB_TEXT(session), DB_I64(lease_ms));
+	if (rc == 0 && db_affected(r) == 0)
+		return err_set(err, ERR_CONFLICT, "the attempt is over");
+	return rc;
+}
+
+int
+rs_store_attempt_close(
+    struct db *db, const char *task_id, uint64_t fence, const char *outcome, struct err **err)
+{
+	return db_query(NULL, db, err, "attempt_close", DB_TEXT(task_id), DB_I64((int64_t)fence),
+	    DB_TEXT(outcome));
+}
+
+int
+rs_store_attempt_get(struct rs_attempt_row *out, struct db *db, const char *task_id, uint64_t fence,
+    struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "attempt_get", DB_TEXT(task_id), DB_I64((int64_t)fence));
+	if (rc != 0)
+		return rc;
+	if (db_rows(r) == 0)
+		return err_set(err, ERR_NOTFOUND, "no such attempt");
+	memset(out, 0, sizeof(*out));
+	read_row(out, r, 0);
+	return 0;
+}
+
+int
+rs_store_attempt_begin(struct db *db, const char *task_id, uint64_t fence, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "attempt_begin", DB_TEXT(task_id), DB_I64((int64_t)fence));
+	if (rc == 0 && db_affected(r) == 0)
+		return err_set(err, ERR_CONFLICT, "the attempt is not held");
+	return rc;
+}
+
+int
+rs_store_attempt_revision(
+    struct db *db, const char *task_id, uint64_t fence, uint64_t revision, struct err **err)
+{
+	return db_query(NULL, db, err, "attempt_revision", DB_TEXT(task_id), DB_I64((int64_t)fence),
+	    DB_I64((int64_t)revision));
+}
+
+int
+rs_store_attempts_renew(struct id **renewed, size_t *n, struct db *db, const char *executor,
+    const char *tasks, const char *fences, int64_t lease_ms, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "attempts_renew", DB_TEXT(executor), DB_TEXT(tasks),
+	    DB_TEXT(fences), DB_I64(lease_ms));
+	if (rc == 0)
+		*renewed = rs_store_ids(n, r, "task_id");
+	return rc;
+}
+
+int
+rs_store_attempts_adopt(struct db *db, const char *executor, const char *session, const char *tasks,
+    const char *fences, struct err **err)
+{
+	return db_query(NULL, db, err, "attempts_adopt", DB_TEXT(executor), DB_TEXT(session),
+	    DB_TEXT(tasks), DB_TEXT(fences));
+}
+
+int
+rs_store_attempts_open(
+    struct rs_attempt_row **rows, size_t *n, struct db *db, const char *executor, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "attempts_open", DB_TEXT(executor));
+	if (rc != 0)
+		return rc;
+	*n = db_rows(r);
+	*rows = xcalloc(*n + 1, sizeof(**rows));
+	for (size_t i = 0; i < *n; i++) {
+		struct rs_attempt_row *a = &(*rows)[i];
+		read_row(a, r, i);
+		a->owner = xstrdup(db_text(r, i, "owner"));
+		a->number = (uint64_t)db_i64(r, i, "number");
+		a->stopping = db_bool(r, i, "stopping");
+		a->nsteps = (uint32_t)db_i64(r, i, "nsteps");
+	}
+	return 0;
+}
+
+int
+rs_store_attempts_expired(struct rs_attempt_row **rows, size_t *n, struct db *db, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "attempts_expired");
+	if (rc != 0)
+		return rc;
+	*n = db_rows(r);
+	*rows = xcalloc(*n + 1, sizeof(**rows));
+	for (size_t i = 0; i < *n; i++)
+		read_row(&(*rows)[i], r, i);
+	return 0;
+}

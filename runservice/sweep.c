@@ -1,0 +1,246 @@
+#include "runservice/sweep.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "runservice/actor.h"
+#include "runservice/dispatch.h"
+#include "runservice/executors.h"
+#include "runservice/logs.h"
+#include "runservice/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LOAD_RETRY_MS 300
+#define LOST_REASON "executor lost: it did not renew its lease in time"
+
+struct rs_sweep {
+	struct rs *rs;
+	struct loop_timer *timer, *load_timer;
+	bool leases_busy;
+};
+
+struct sweep_job {
+	struct rs_job job;
+	struct rs_attempt_row *rows;
+	size_t nrows;
+	struct id *ids; /* runs that should move */
+	size_t nids;
+	struct rs_run *runs;
+	size_t nruns;
+};
+
+static void
+free_job(struct sweep_job *j)
+{
+	for (size_t i = 0; i < j->nruns; i++)
+		rs_run_fini(&j->runs[i]);
+	free(j->runs);
+	rs_attempt_rows_free(j->rows, j->nrows);
+	free(j->ids);
+	err_clear(&j->job.err);
+	free(j);
+}
+
+static struct sweep_job *
+new_job(struct rs_sweep *s, int (*work)(struct db *, struct rs_job *, struct err **),
+    void (*done)(struct rs_job *))
+{
+	struct sweep_job *j = xcalloc(1, sizeof(*j));
+	j->job.rs = s->rs;
+	j->job.work = work;
+	j->job.done = done;
+	return j;
+}
+
+/* --- leases --- */
+
+static int
+leases_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	return rs_store_attempts_expired(&j->rows, &j->nrows, db, err);
+}
+
+static void
+leases_done(struct rs_job *job)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	struct rs *rs = job->rs;
+	if (rs->sweep)
+		rs->sweep->leases_busy = false;
+	if (job->rc != 0)
+		log_err(LOG_WARN, "looking for expired leases failed", &job->err);
+	for (size_t i = 0; job->epoch == rs->epoch && i < j->nrows; i++) {
+		struct rs_act *act = rs_act_new(rs, j->rows[i].run_id, j->rows[i].task_id);
+		act->event = RS_EV_LOST;
+		act->check = act->lease_over = true;
+		act->fence = j->rows[i].fence;
+		act->reason = LOST_REASON;
+		snprintf(act->executor, sizeof(act->executor), "%s", j->rows[i].executor);
+		log_warn("executor lost", LOG_STR("executor", act->executor),
+		    LOG_STR("task", act->task_id));
+		rs_act_submit(act, "lease-over");
+	}
+	free_job(j);
+}
+
+void
+rs_sweep_leases(struct rs_sweep *s)
+{
+	if (s->leases_busy || !s->rs->serving)
+		return;
+	s->leases_busy = true;
+	rs_db_submit(s->rs, "leases", 0, &new_job(s, leases_work, leases_done)->job);
+}
+
+/* --- loading --- */
+
+static int
+load_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	int rc = rs_store_attempts_open(&j->rows, &j->nrows, db, NULL, err);
+	if (rc == 0)
+		rc = rs_store_run_active(&j->ids, &j->nids, db, err);
+	if (rc != 0)
+		return rc;
+	j->runs = xcalloc(j->nids + 1, sizeof(*j->runs));
+	for (size_t i = 0; i < j->nids; i++) {
+		rc = rs_store_run_load(&j->runs[j->nruns], db, j->ids[i].s, err);
+		if (rc == 0)
+			j->nruns++;
+		else
+			return rc;
+	}
+	return 0;
+}
+
+static void
+load_done(struct rs_job *job)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	struct rs *rs = job->rs;
+	if (job->epoch != rs->epoch || rs->epoch == 0) {
+		free_job(j);
+		return;
+	}
+	if (job->rc != 0) {
+		log_err(LOG_WARN, "loading active runs failed, trying again", &job->err);
+		loop_timer_start(rs->sweep->load_timer, LOAD_RETRY_MS);
+	} else {
+		rs_executors_load(rs->executors, j->rows, j->nrows);
+		for (size_t i = 0; i < j->nruns; i++)
+			rs_dispatch_run_changed(rs->dispatch, &j->runs[i]);
+		rs->serving = true;
+		log_info("serving", LOG_I64("runs", (int64_t)j->nruns),
+		    LOG_I64("attempts", (int64_t)j->nrows));
+		rs_dispatch_kick(rs->dispatch);
+	}
+	free_job(j);
+}
+
+static void
+on_load(void *arg)
+{
+	struct rs_sweep *s = arg;
+	if (s->rs->epoch != 0 && !s->rs->serving)
+		rs_db_submit(s->rs, "load", 0, &new_job(s, load_work, load_done)->job);
+}
+
+void
+rs_sweep_load(struct rs_sweep *s)
+{
+	on_load(s);
+	if (s->rs->cfg->sweep_ms > 0)
+		loop_timer_start(s->timer, s->rs->cfg->sweep_ms);
+}
+
+/* --- the slow net --- */
+
+static void
+remove_garbage(struct rs *rs, struct db *db)
+{
+	auto_err e = NULL;
+	char **keys = NULL;
+	size_t n = 0;
+	if (rs_store_garbage_list(&keys, &n, db, &e) != 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (rs->objects->ops->del(rs->objects, keys[i], &e) == 0)
+			(void)!rs_store_garbage_forget(db, keys[i], &e);
+		err_clear(&e);
+		free(keys[i]);
+	}
+	free(keys);
+}
+
+static int
+prune_tx(struct db *db, void *arg, struct err **err)
+{
+	const struct rs_job *job = arg;
+	int rc = rs_store_assert_epoch(db, job->epoch, err);
+	return rc == 0 ? rs_store_prune(db, err) : rc;
+}
+
+static int
+net_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	int rc = rs_store_run_stuck(&j->ids, &j->nids, db, err);
+	if (rc == 0)
+		rc = db_tx_run(db, prune_tx, job, err);
+	if (rc == 0)
+		remove_garbage(job->rs, db);
+	return rc;
+}
+
+static void
+net_done(struct rs_job *job)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	struct rs *rs = job->rs;
+	if (job->rc != 0)
+		log_err(LOG_WARN, "safety sweep failed", &job->err);
+	for (size_t i = 0; job->epoch == rs->epoch && i < j->nids; i++) {
+		struct rs_act *act = rs_act_new(rs, j->ids[i].s, "");
+		log_warn("a queued run was left behind; starting it", LOG_STR("run", act->run_id));
+		act->event = RS_EV_START;
+		rs_act_submit(act, "sweep-start");
+	}
+	free_job(j);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct rs_sweep *s = arg;
+	if (s->rs->epoch == 0)
+		return;
+	if (s->rs->serving) {
+		rs_db_submit(s->rs, "sweep", 0, &new_job(s, net_work, net_done)->job);
+		rs_sweep_leases(s);
+		rs_dispatch_kick(s->rs->dispatch);
+	}
+	loop_timer_start(s->timer, s->rs->cfg->sweep_ms);
+}
+
+struct rs_sweep *
+rs_sweep_new(struct rs *rs)
+{
+	struct rs_sweep *s = xcalloc(1, sizeof(*s));
+	s->rs = rs;
+	s->timer = loop_timer_new(rs->loop, "sweep", on_timer, s);
+	s->load_timer = loop_timer_new(rs->loop, "load", on_load, s);
+	return s;
+}
+
+void
+rs_sweep_free(struct rs_sweep *s)
+{
+	if (!s)
+		return;
+	loop_timer_free(s->timer);
+	loop_timer_free(s->load_timer);
+	free(s);
+}
