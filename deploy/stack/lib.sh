@@ -165,7 +165,7 @@ pid_of() {
 spawn() {
 	local pidfile=$1 log=$2 pid
 	shift 2
-	setsid "$@" </dev/null >>"$log" 2>&1 9>&- &
+	setsid "$@" </dev/null >>"$log" 2>&1 8>&- 9>&- &
 	pid=$!
 	echo "$pid $(proc_started "$pid")" >"$pidfile"
 	disown "$pid" 2>/dev/null || true

@@ -48,13 +48,14 @@ postgres_start() {
 	install -d -o postgres -g postgres -m 700 "$PG_DATA"
 	install -d -o postgres -g "$OWNER_GROUP" -m 750 "$PG_SOCKET"
 	if [ -s "$PG_DATA/PG_VERSION" ] && postgres_answers; then
+		postgres_databases
 		return 0
 	fi
 	[ -s "$PG_DATA/PG_VERSION" ] || postgres_init
 	# The log is opened by us: the directory of logs need not be open to the postgres user.
 	as_postgres "$PG_BIN/pg_ctl" -D "$PG_DATA" -w -t 60 -s \
 		-o "-k '$PG_SOCKET' -c listen_addresses='' -c unix_socket_permissions=0777" start \
-		</dev/null >>"$LOGS/postgres.log" 2>&1 ||
+		</dev/null >>"$LOGS/postgres.log" 2>&1 8>&- 9>&- ||
 		die "PostgreSQL does not start" "$LOGS/postgres.log" "its data is damaged, or the disk is full"
 	postgres_databases
 }

@@ -68,7 +68,7 @@ type build struct {
 func newBuild(o *options) (*build, error) {
 	b := &build{o: o, args: map[string]string{}, declared: map[string]bool{}, blobs: map[string]string{}}
 	var err error
-	if b.root, err = newRoot(); err != nil {
+	if b.root, err = newRoot(o.context); err != nil {
 		return nil, err
 	}
 	file := o.dockerfile
@@ -138,7 +138,7 @@ func (b *build) value(name string) string {
 func (b *build) expand(s string) string { return expand(s, b.value) }
 
 func (b *build) run() error {
-	// The context is inside the root that is about to go.
+	// The context may be the root itself, which is about to go.
 	if err := os.RemoveAll(buildDir); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // Executor builds an image from a Dockerfile inside a plain container, without any privilege, the way kaniko does: it
 // replaces the container's own root by the base image, runs the instructions there, and makes layers of what changed.
 // It has kaniko's paths and flags, so that run definitions written for kaniko can be tried where kaniko's image cannot be
-// had. Everything in the root goes but mounts and /kaniko: later steps of a task must live with the base image's files.
+// had. Everything in the root goes but mounts, /kaniko and the context: later steps of a task must live with the base image's files.
 package main
 
 import (

@@ -42,10 +42,14 @@ type root struct {
 	parent map[string]bool // directories that lead to one
 }
 
-func newRoot() (*root, error) {
+// newRoot: the build context stays too, as kaniko leaves it, so that a task can build from it again.
+func newRoot(context string) (*root, error) {
 	keep, err := mounts()
 	if err != nil {
 		return nil, err
+	}
+	if path, err := filepath.Abs(context); err == nil && path != "/" {
+		keep[path] = true
 	}
 	r := &root{keep, map[string]bool{"/": true}}
 	for p := range keep {
