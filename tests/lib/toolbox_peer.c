@@ -28,7 +28,8 @@ write_file(const char *path, const char *text)
 	fclose(f);
 }
 
-static void __attribute__((noreturn)) child(struct peer *p, int in, int out)
+static void __attribute__((noreturn))
+child(struct peer *p, int in, int out, int (*life)(const struct tb_opts *o))
 {
 	struct tb_opts o = { .in = in,
 		.out = out,
@@ -37,14 +38,12 @@ static void __attribute__((noreturn)) child(struct peer *p, int in, int out)
 		.group_file = p->group,
 		.cwd = p->work,
 		.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC) };
-	int err = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	(void)err;
-	_exit(tb_init_run(&o));
+	_exit(life(&o));
 }
 
-void
-peer_start(struct peer *p)
+static void
+start(struct peer *p, int (*life)(const struct tb_opts *o))
 {
 	int to[2], from[2];
 
@@ -70,13 +69,25 @@ peer_start(struct peer *p)
 	if (p->pid == 0) {
 		close(to[1]);
 		close(from[0]);
-		child(p, to[0], from[1]);
+		child(p, to[0], from[1], life);
 	}
 	close(to[0]);
 	close(from[1]);
 	p->to = to[1];
 	p->from = from[0];
 	frame_parser_init(&p->parser);
+}
+
+void
+peer_start(struct peer *p)
+{
+	start(p, tb_init_run);
+}
+
+void
+peer_start_service(struct peer *p)
+{
+	start(p, tb_service_run);
 }
 
 static int

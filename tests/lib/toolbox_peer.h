@@ -34,7 +34,8 @@ struct peer {
 };
 
 void peer_start(struct peer *p);
-void peer_stop(struct peer *p); /* EXIT, waits for the process, removes the directory */
+void peer_start_service(struct peer *p); /* the life of a service container */
+void peer_stop(struct peer *p);          /* EXIT, waits for the process, removes the directory */
 int peer_wait_exit(struct peer *p);
 /* A second client: new epoch; with what is still on the way thrown away if lossy. */
 void peer_hello(struct peer *p, int32_t log_step, uint64_t log_offset);

@@ -611,6 +611,74 @@ test_spawned_entrypoint(void **state)
 }
 
 static void
+spawn(struct peer *p, const char *script, const char *secret)
+{
+	char shell[] = "sh", c[] = "-c", dot[] = ".", none[] = "";
+	char *text = strdup(script), *value = strdup(secret);
+	char *argv[] = { shell, c, text }, *env[] = { value };
+	struct msg_start m = { .step = -1,
+		.kind = MSG_RUN,
+		.argv = argv,
+		.nargv = 3,
+		.env = env,
+		.nenv = 1,
+		.working_dir = dot,
+		.user = none };
+	size_t n;
+	uint8_t *b = msg_start_encode(&m, &n);
+
+	peer_send(p, FRAME_SPAWN, b, n);
+	free(text);
+	free(value);
+}
+
+/* The service is the same process, has the environment, nothing to read, and none of the stream. */
+static void
+test_service_becomes_its_command(void **state)
+{
+	(void)state;
+	struct peer p;
+	char path[128], b[4096] = "";
+
+	peer_start_service(&p);
+	peer_hello(&p, -2, 0);
+	spawn(&p, "cat; ls -l /proc/$$/fd >out; echo \"$A\" >>out; exit 6", "A=secret");
+	assert_int_equal(peer_wait_exit(&p), 6);
+	snprintf(path, sizeof(path), "%s/out", p.work);
+	int fd = open(path, O_RDONLY);
+	assert_true(read(fd, b, sizeof(b) - 1) > 0);
+	close(fd);
+	assert_non_null(strstr(b, "secret\n"));
+	assert_null(strstr(b, "pipe:")); /* the stream of the test is two pipes */
+	peer_stop(&p);
+}
+
+static void
+test_service_that_cannot_start(void **state)
+{
+	(void)state;
+	struct peer p;
+	char nothing[] = "/no/such", none[] = "";
+	char *argv[] = { nothing };
+	struct msg_start m = {
+		.step = -1, .argv = argv, .nargv = 1, .working_dir = none, .user = none
+	};
+	size_t n;
+
+	peer_start_service(&p);
+	p.epoch = 4;
+	spawn(&p, "echo early >out", "A=1"); /* before HELLO: not heard */
+	peer_hello(&p, -2, 0);
+	uint8_t *b = msg_start_encode(&m, &n);
+	peer_send(&p, FRAME_SPAWN, b, n);
+	while (p.refusals == 0)
+		assert_true(peer_pump(&p, 5000));
+	assert_string_equal(p.error, "cannot start /no/such: no such file");
+	assert_int_equal(peer_wait_exit(&p), 127);
+	peer_stop(&p);
+}
+
+static void
 test_version_mismatch(void **state)
 {
 	(void)state;
@@ -657,6 +725,8 @@ main(void)
 		cmocka_unit_test(test_lease_expiry_kills_everything),
 		cmocka_unit_test(test_mkdir),
 		cmocka_unit_test(test_spawned_entrypoint),
+		cmocka_unit_test(test_service_becomes_its_command),
+		cmocka_unit_test(test_service_that_cannot_start),
 		cmocka_unit_test(test_version_mismatch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
