@@ -28,6 +28,17 @@ struct msg_hello {
 	uint64_t log_offset; /* raw bytes of it that are durable: resend from here */
 };
 
+/*
+ * Rules that the toolbox keeps and an executor may count on:
+ * - A START of another step says that the log of the step before is durable: it is let go.
+ * - A later attempt of an archive step goes on in the same log; its archive starts at 0 again.
+ * - A HELLO ends the archive of a running SAVE: start its next attempt. A running RESTORE goes on
+ *   from msg_welcome.data_offset; its WANT is repeated.
+ * - Steps only go up; a command is never run twice. Any other START is REFUSED with the reason.
+ * - A command that could not be started ends with 127, 126 (as shells have it) or 1 (user, working
+ *   directory, script) and an error; -1 only when no process could be made.
+ * - A service container answers SPAWN with REFUSED and ends, or with nothing: it is the command.
+ */
 enum msg_kind { MSG_RUN = 1, MSG_SAVE = 2, MSG_RESTORE = 3, MSG_MKDIR = 4 };
 
 struct msg_content {

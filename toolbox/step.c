@@ -359,7 +359,6 @@ tty_main(const struct tb_opts *o, const struct msg_start *m, const struct ends *
 {
 	setsid();
 	ioctl(x->log_w, TIOCSCTTY, 0);
-	own_tty(o, m, x->log_w);
 	/* CLONE_PARENT: process 1 reaps the step itself, with its rusage. */
 	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 	if (pid == 0) {
@@ -368,6 +367,7 @@ tty_main(const struct tb_opts *o, const struct msg_start *m, const struct ends *
 		sigprocmask(SIG_SETMASK, &all, NULL); /* tcsetpgrp from the background */
 		setpgid(0, 0);
 		tcsetpgrp(x->log_w, getpid());
+		own_tty(o, m, x->log_w);
 		put_in_place(o, x);
 		child_main(o, m, x->err_w, x->data_c);
 	}

@@ -211,6 +211,8 @@ why_not(const struct tb_task *t, const struct msg_start *m)
 	bool archive = m->kind == MSG_SAVE || m->kind == MSG_RESTORE;
 	bool same = m->step == t->step && m->kind == t->kind;
 
+	if (m->step < 0 && m->kind != MSG_MKDIR)
+		return "only directories are made before the first step";
 	if (m->step < t->step || (m->step == t->step && m->attempt < t->attempt))
 		return "a later step or attempt was started already";
 	if (m->step == t->step && t->kind == MSG_RUN)
@@ -260,7 +262,7 @@ tb_task_start(struct tb_init *in, const struct msg_start *m)
 	t->attempt = m->attempt;
 	t->kind = m->kind;
 	t->running = true;
-	t->exited = t->have_result = t->archive_cut = t->data_ended = t->kill_armed = false;
+	t->exited = t->have_result = t->archive_cut = t->data_ended = false;
 	t->drain = 0;
 	t->archive_sent = t->archive_credit = t->data_total = t->data_want = 0;
 	memset(&t->result, 0, sizeof(t->result));
@@ -456,6 +458,8 @@ tb_task_kill(struct tb_init *in, const struct msg_kill *k)
 
 	if (!t->running || t->exited || k->step != t->step)
 		return;
+	if (t->kill_armed && t->kill_session != tb_child_session(&t->child))
+		tb_proc_kill_session(t->kill_session); /* an earlier step's grace ends here */
 	t->kill_armed = true;
 	t->kill_at = tb_now_ms() + k->grace_ms;
 	t->kill_session = tb_child_session(&t->child);
@@ -472,7 +476,8 @@ tb_task_timer(struct tb_init *in, int64_t now)
 	if (!t->kill_armed || now < t->kill_at)
 		return;
 	t->kill_armed = false;
-	if (t->running && !t->exited)
+	/* The step may have ended, and another one begun, since: only that session is meant. */
+	if (t->running && !t->exited && tb_child_session(&t->child) == t->kill_session)
 		kill(t->child.pid, SIGKILL);
 	tb_proc_kill_session(t->kill_session);
 }

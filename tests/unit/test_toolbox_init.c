@@ -524,6 +524,31 @@ test_kill_after_grace(void **state)
 	}
 }
 
+/* The shell obeys at once, what it started does not, and the next step begins before the grace
+ * is over. */
+static void
+test_kill_reaches_what_is_left(void **state)
+{
+	(void)state;
+	struct peer p;
+
+	up(&p);
+	peer_run(&p, 0, "(trap '' TERM; while :; do sleep 0.05; done) & echo $!; wait", false);
+	peer_until_log(&p, "\n");
+	pid_t inner = (pid_t)atoi(p.log);
+	peer_kill(&p, 0, SIGTERM, 300);
+	peer_until_result(&p);
+	assert_int_equal(p.result.exit_status, 143);
+	peer_run(&p, 1, "while [ ! -e go ]; do sleep 0.02; done; exit 2", false);
+	wait_gone(inner);
+	char go[128];
+	snprintf(go, sizeof(go), "%s/go", p.work);
+	close(open(go, O_CREAT | O_WRONLY, 0644));
+	peer_until_result(&p);
+	assert_int_equal(p.result.exit_status, 2);
+	peer_stop(&p);
+}
+
 static void
 test_lease_expiry_kills_everything(void **state)
 {
@@ -729,6 +754,7 @@ main(void)
 		cmocka_unit_test(test_background_output_is_read_away),
 		cmocka_unit_test(test_kill_with_grace),
 		cmocka_unit_test(test_kill_after_grace),
+		cmocka_unit_test(test_kill_reaches_what_is_left),
 		cmocka_unit_test(test_lease_expiry_kills_everything),
 		cmocka_unit_test(test_mkdir),
 		cmocka_unit_test(test_spawned_entrypoint),
