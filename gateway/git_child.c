@@ -35,9 +35,7 @@ static const char *const config[][2] = {
 	{ "receive.denyCurrentBranch", "ignore" },
 	{ "receive.denyDeleteCurrent", "ignore" },
 	{ "receive.advertisePushOptions", "false" },
-	{ "receive.procReceiveRefs", "" },
 	{ "uploadpack.allowAnySHA1InWant", "true" },
-	{ "uploadpack.packObjectsHook", "" },
 };
 #define NCONFIG ARRAY_LEN(config)
 #define NFIXED 9

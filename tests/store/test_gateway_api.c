@@ -492,7 +492,7 @@ read_until(struct fixture *f, int fd, struct buf *raw, const char *want)
 
 /* Chunked body without its frame; false when the last chunk is missing. */
 static bool
-dechunk(struct buf *out, const char *p)
+dechunk(struct buf *out, const char *p, const char *stop)
 {
 	for (;;) {
 		char *end;
@@ -502,7 +502,7 @@ dechunk(struct buf *out, const char *p)
 			return false;
 		if (n == 0)
 			return true;
-		if (strlen(end + 2) < n)
+		if ((size_t)(stop - end - 2) < n)
 			return false;
 		buf_append(out, end + 2, n);
 		p = end + 2 + n + 2;
@@ -523,7 +523,7 @@ parse_answer(const struct buf *raw, bool *whole)
 	buf_append(&a.head, head, (size_t)(end - head));
 	assert_int_equal(sscanf(head, "HTTP/1.1 %d", &a.status), 1);
 	if (strcasestr(buf_str(&a.head), "transfer-encoding: chunked"))
-		*whole = dechunk(&a.body, end + 4);
+		*whole = dechunk(&a.body, end + 4, head + raw->len);
 	else
 		buf_puts(&a.body, end + 4);
 	return a;
@@ -1387,7 +1387,8 @@ pushes(void **state)
 	must(f, "cd w && head -c 3000000 /dev/urandom >big && git add big && git commit -qm big && "
 	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master");
 	must(f, "git clone -q $URL/" REPO ".git c && cmp w/big c/big && cd c && "
-	        "i=0; while [ $i -lt 60 ]; do git commit -q --allow-empty -m $i; i=$((i+1)); done; "
+	        "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 0; do git commit -q "
+	        "--allow-empty -m $i$j || exit 1; done; done; "
 	        "cd ../w && echo y >y && git add y && git commit -qm y && "
 	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master && cd ../c && "
 	        "git fetch -q && git -c protocol.version=0 fetch -q && "
