@@ -62,6 +62,14 @@ reply_task_err(struct gw_req *rq, struct err **err)
 	gw_reply_err(rq, err);
 }
 
+/* The API's code for an error that came without one. */
+static void
+default_slug(struct err *err, enum err_code code, const char *slug)
+{
+	if (err->code == code && !err->slug)
+		err->slug = xstrdup(slug);
+}
+
 /* --- list --- */
 
 struct run_list {
@@ -259,10 +267,20 @@ run_got(const void *reply, struct err **err, void *arg)
 {
 	struct gw_req *rq = arg;
 
-	if (reply)
+	if (reply) {
 		gw_reply_json(rq, 200, gw_run_json(reply));
-	else
-		gw_reply_err(rq, err);
+		return;
+	}
+	default_slug(*err, ERR_NOTFOUND, "runDoesNotExist");
+	gw_reply_err(rq, err);
+}
+
+static void
+run_restarted(const void *reply, struct err **err, void *arg)
+{
+	if (!reply)
+		default_slug(*err, ERR_CONFLICT, "runCannotBeRestarted");
+	run_got(reply, err, arg);
 }
 
 void
@@ -304,7 +322,8 @@ gw_api_run_action(struct gw_req *rq)
 		return;
 	}
 	if (run_of(rq, &owner, &number))
-		gw_rs_run_action(rq->gw->rs, owner, number, action, run_got, rq);
+		gw_rs_run_action(rq->gw->rs, owner, number, action,
+		    strncmp(action, "restart", 7) == 0 ? run_restarted : run_got, rq);
 }
 
 /* --- one task --- */
@@ -351,10 +370,10 @@ approved(const void *reply, struct err **err, void *arg)
 		return;
 	}
 	/* An unknown task is the caller's mistake here: 400. */
-	if ((*err)->code == ERR_NOTFOUND && (*err)->slug &&
-	    strcmp((*err)->slug, "runTaskDoesNotExist") == 0) {
+	if ((*err)->code == ERR_NOTFOUND &&
+	    !((*err)->slug && strcmp((*err)->slug, "runDoesNotExist") == 0))
 		(*err)->code = ERR_INVALID;
-	}
+	default_slug(*err, ERR_CONFLICT, "runTaskNotWaitingApproval");
 	gw_reply_err(rq, err);
 }
 

@@ -415,8 +415,8 @@ rs_store_run_find(char id[ID_LEN + 1], void **state, size_t *len, struct db *db,
 	if (rc != 0)
 		return rc;
 	if (db_rows(r) == 0)
-		return err_set(err, ERR_NOTFOUND, "run %llu of %s doesn't exist",
-		    (unsigned long long)number, owner);
+		return err_set_slug(err, ERR_NOTFOUND, "runDoesNotExist",
+		    "run %llu of %s doesn't exist", (unsigned long long)number, owner);
 	rs_store_copy_id(id, r, 0, "id");
 	*state = db_bytes(len, r, 0, "state");
 	return 0;

@@ -265,9 +265,8 @@ broken_definitions_are_visible(void **state)
 	    *state, ".agola/config.yml", "runs:\n  - nam: x\n", ".agola/config.yml:2:");
 	/* Every problem, each with its place. */
 	x = expand(*state, ".agola/config.yml",
-	    "runs:\n  - name: a\n    tasks:\n      - name: t\n        runtime: {containers: "
-	    "[{image: b}]}\n        steps: "
-	    "[{run: 'true'}]\n        colour: red\n        flavour: 3\n",
+	    "runs:\n  - name: a\n    tasks:\n      - name: t\n"
+	    "        runtime: {containers: [{image: b}]}\n        steps: [{fly: x}, {swim: y}]\n",
 	    "hello");
 	assert_int_equal(x.nruns, 1);
 	assert_true(x.runs[0]->n_setup_errors >= 2);
