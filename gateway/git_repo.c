@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define READ_TIMEOUT_MS 20000
@@ -157,6 +158,20 @@ gw_repo_ensure(const char *path, struct err **err)
 	if (rc < 0)
 		remove_tree(fresh);
 	return rc;
+}
+
+int
+gw_repo_check_space(const char *data_dir, struct err **err)
+{
+	struct statvfs v;
+
+	if (statvfs(data_dir, &v) < 0)
+		return err_set_errno(err, errno, "data_dir %s", data_dir);
+	if ((uint64_t)v.f_bavail * v.f_frsize < GW_REPO_DISK_MIN ||
+	    (v.f_files && v.f_favail < 1000))
+		return err_set(err, ERR_UNAVAILABLE,
+		    "the gateway's disk is nearly full; its operator must make room");
+	return 0;
 }
 
 void

@@ -15,7 +15,8 @@
 #include <stddef.h>
 
 #define GW_REPOS_PER_USER_MAX 1000
-#define GW_REPO_RAW_MAX (16u << 20) /* bytes of a file served raw */
+#define GW_REPO_DISK_MIN (256ull << 20) /* bytes that stay free on data_dir's file system */
+#define GW_REPO_RAW_MAX (16u << 20)     /* bytes of a file served raw */
 
 /* data_dir/repos/<owner>/<repo>.git, malloc'ed. ERR_NOTFOUND unless both are canonical UUIDs: the
  * only way to a path, so no other text ever becomes part of one. */
@@ -25,6 +26,8 @@ bool gw_repo_exists(const char *path);
 /* Creates an empty bare repository unless it is there; concurrent callers agree. ERR_DENIED when
  * the owner has GW_REPOS_PER_USER_MAX. */
 int gw_repo_ensure(const char *path, struct err **err) MUSTCHECK;
+/* ERR_UNAVAILABLE when a push would take the last space of the disk. Any thread. */
+int gw_repo_check_space(const char *data_dir, struct err **err) MUSTCHECK;
 /* Deletes all repositories of an owner. */
 void gw_repo_remove_owner(const char *data_dir, const char *owner);
 

@@ -623,13 +623,18 @@ gw_git_rpc(struct gw_req *rq)
 {
 	const char *service = gw_git_service(strrchr(http_req_path(rq->http), '/') + 1);
 	char *path = repo_of(rq);
+	struct err *err = NULL;
 
 	MUST(service); /* the route says so */
 	if (!path)
 		return;
-	if (!gw_repo_exists(path)) {
+	if (!gw_repo_exists(path))
+		err_set(&err, ERR_NOTFOUND, "there is no such repository");
+	else if (strcmp(service, "receive-pack") == 0)
+		(void)!gw_repo_check_space(rq->gw->cfg->data_dir, &err);
+	if (err) {
 		free(path);
-		gw_reply_denied(rq, 404);
+		gw_reply_err(rq, &err);
 		return;
 	}
 	serve(rq, service, path, false);

@@ -146,7 +146,13 @@ db_run(void *thread_state, void *arg)
 	struct db *db = thread_state;
 	struct err *body_err = steal(&rq->err);
 
-	if (gw_auth_lookup(rq, db, &rq->err) == 0 && !rq->denied)
+	/* A connection that broke while it was idle shows at its first use: looking up is asked
+	 * once more, on a fresh one. */
+	if (gw_auth_lookup(rq, db, &rq->err) == ERR_UNAVAILABLE) {
+		err_clear(&rq->err);
+		(void)!gw_auth_lookup(rq, db, &rq->err);
+	}
+	if (!rq->err && !rq->denied)
 		gw_auth_decide(rq);
 	/* Who may not call learns nothing about the body: its error comes last. */
 	if (rq->err || rq->denied)

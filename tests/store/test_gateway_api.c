@@ -1096,6 +1096,40 @@ runservice_away(void **state)
 	expect(f, "GET", "!/readyz", NULL, NULL, 200, NULL);
 }
 
+/* tests/lib/pg.sh with another word than restart. */
+static void
+database(const char *word)
+{
+	const char *restart = getenv("MILLRACE_TEST_PG"); /* NOLINT(concurrency-mt-unsafe) */
+	const char *mid = restart ? strstr(restart, " restart ") : NULL;
+	auto_free char *cmd = NULL;
+
+	if (!mid)
+		fail_msg("MILLRACE_TEST_PG is not set; use tests/lib/pg.sh run");
+	cmd = xasprintf("%.*s %s %s", (int)(mid - restart), restart, word, mid + 9);
+	assert_int_equal(system(cmd), 0); /* NOLINT(cert-env33-c): a test */
+}
+
+static void
+database_away(void **state)
+{
+	struct fixture *f = *state;
+
+	make_bob(f);
+	database("down");
+	expect(f, "GET", "/user", f->token, NULL, 503, "[]");
+	expect(f, "POST", "/users", ADMIN, "{\"username\":\"x\"}", 503, "[]");
+	expect(f, "GET", "!/readyz", NULL, NULL, 503, NULL);
+	expect(f, "GET", "!/healthz", NULL, NULL, 200, "ok\n");
+	expect(f, "GET", "/version", NULL, NULL, 200, NULL);
+	database("up");
+	expect(f, "GET", "/user", f->token, NULL, 200, NULL);
+	/* Broken connections are not the caller's trouble. */
+	database("restart");
+	expect(f, "GET", "/user", f->token, NULL, 200, NULL);
+	expect(f, "GET", "/user", f->token, NULL, 200, NULL);
+}
+
 /* --- direct runs --- */
 
 /* Runs a shell script while the loop turns; its exit status. */
@@ -1420,6 +1454,7 @@ main(void)
 		T(a_follower_that_leaves_is_forgotten),
 		T(a_slow_reader_stops_the_reads),
 		T(runservice_away),
+		T(database_away),
 		T(direct_run),
 		T(direct_run_kinds),
 		T(broken_definitions),
