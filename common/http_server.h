@@ -38,8 +38,11 @@ struct http_server_options {
 	size_t header_max;       /* 0: 32 KiB */
 	int too_large_status;    /* 0: 413 */
 	int64_t idle_timeout_ms; /* 0: 60 s */
+	/* Optional: the limit of this request, asked when its header has been read and before any
+	 * of its body is kept; never above body_max. path as http_req_path(). */
+	size_t (*body_limit)(enum http_method method, const char *path, void *arg);
 	void (*handler)(struct http_req *req, void *arg);
-	void *arg;
+	void *arg; /* of both */
 };
 
 int http_server_new(struct http_server **out, struct loop *loop,

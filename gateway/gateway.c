@@ -59,6 +59,7 @@ listen_http(struct gateway *gw, struct err **err)
 		.cert_file = cfg->cert_file && *cfg->cert_file ? cfg->cert_file : NULL,
 		.key_file = cfg->key_file && *cfg->key_file ? cfg->key_file : NULL,
 		.body_max = GW_GIT_PUSH_BODY_MAX,
+		.body_limit = gw_req_body_limit,
 		.too_large_status = 417,
 		.handler = gw_req_start,
 		.arg = gw,

@@ -198,6 +198,19 @@ req_new(struct gateway *gw, struct http_req *http, const struct gw_route *route,
 	return rq;
 }
 
+size_t
+gw_req_body_limit(enum http_method method, const char *path, void *arg)
+{
+	struct gw_params params;
+	const struct gw_route *route = gw_route_find(&params, method, path);
+
+	(void)arg;
+	if (!route)
+		return GW_API_BODY_MAX;
+	gw_params_fini(&params);
+	return route->body_max;
+}
+
 void
 gw_req_start(struct http_req *http, void *arg)
 {

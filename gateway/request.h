@@ -64,6 +64,8 @@ struct gw_req {
 
 /* http_server's handler: arg is struct gateway. */
 void gw_req_start(struct http_req *http, void *arg);
+/* http_server's body_limit: the route's. */
+size_t gw_req_body_limit(enum http_method method, const char *path, void *arg);
 /* Unlinks and frees; http was answered or is owned by someone else now. */
 void gw_req_free(struct gw_req *rq);
 
