@@ -283,7 +283,10 @@ gw_api_log_get(struct gw_req *rq)
 	rq->abandon = abandon;
 	gauge(rq->gw, 1);
 	http_req_on_close(rq->http, gone, s);
-	read_more(s);
+	if (http_req_gone(rq->http)) /* while its token was looked up */
+		gone(s);
+	else
+		read_more(s);
 }
 
 static void

@@ -360,6 +360,30 @@ gw_api_task_get(struct gw_req *rq)
 		gw_rs_run_get(rq->gw->rs, owner, number, gw_req_param(rq, "t"), task_got, rq);
 }
 
+/* Why an approval was refused: the task's state tells. */
+static void
+approval_refused(const void *reply, struct err **err, void *arg)
+{
+	const Millrace__RunState *run = reply;
+	struct gw_req *rq = arg;
+	struct err *why = NULL;
+	bool done = false;
+
+	for (size_t i = 0; run && i < run->n_tasks; i++)
+		done |= strcmp(run->tasks[i]->id, gw_req_param(rq, "t")) == 0 &&
+		        run->tasks[i]->approved;
+	if (!run)
+		gw_reply_err(rq, err);
+	else if (done)
+		err_set_slug(&why, ERR_CONFLICT, "runTaskAlreadyApproved",
+		    "the task has been approved already");
+	else
+		err_set_slug(&why, ERR_CONFLICT, "runTaskNotWaitingApproval",
+		    "the task does not wait for an approval");
+	if (why)
+		gw_reply_err(rq, &why);
+}
+
 static void
 approved(const void *reply, struct err **err, void *arg)
 {
@@ -369,11 +393,16 @@ approved(const void *reply, struct err **err, void *arg)
 		gw_reply_json(rq, 200, NULL);
 		return;
 	}
+	if ((*err)->code == ERR_CONFLICT && !(*err)->slug) {
+		uint64_t number = strtoull(gw_req_param(rq, "n"), NULL, 10); /* checked before */
+
+		gw_rs_run_get(rq->gw->rs, owner_of(rq), number, NULL, approval_refused, rq);
+		return;
+	}
 	/* An unknown task is the caller's mistake here: 400. */
 	if ((*err)->code == ERR_NOTFOUND &&
 	    !((*err)->slug && strcmp((*err)->slug, "runDoesNotExist") == 0))
 		(*err)->code = ERR_INVALID;
-	default_slug(*err, ERR_CONFLICT, "runTaskNotWaitingApproval");
 	gw_reply_err(rq, err);
 }
 

@@ -529,10 +529,14 @@ serve(struct gw_req *rq, const char *service, char *path, bool advertise)
 	rq->op = s;
 	rq->abandon = abandon;
 	http_req_on_close(rq->http, client_gone, s);
-	if (g->nrunning < GW_GIT_CHILDREN_MAX)
-		begin(s);
-	else
+	if (http_req_gone(rq->http)) {
 		link_waiting(s);
+		client_gone(s);
+	} else if (g->nrunning < GW_GIT_CHILDREN_MAX) {
+		begin(s);
+	} else {
+		link_waiting(s);
+	}
 }
 
 /* Path of the repository the route names, NULL when the request was answered. The id must be
