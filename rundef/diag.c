@@ -199,7 +199,7 @@ rundef_nearest(const char *given, const char *const *words)
 {
 	size_t ngiven = strnlen(given, NEAR_LEN_MAX + 1);
 	const char *best = NULL;
-	size_t best_distance = ngiven <= 4 ? 2 : 3; /* must be smaller than this */
+	size_t best_distance = ngiven <= 5 ? 2 : 3; /* must be smaller than this */
 
 	if (ngiven > NEAR_LEN_MAX || ngiven < 2)
 		return NULL;
@@ -208,6 +208,9 @@ rundef_nearest(const char *given, const char *const *words)
 		if (n > NEAR_LEN_MAX)
 			continue;
 		size_t d = distance(given, ngiven, *words, n);
+		/* Of names like t1 and t2 one is not a misspelling of the other. */
+		if (d > 0 && ngiven <= 3 && n == ngiven)
+			continue;
 		if (d < best_distance) {
 			best = *words;
 			best_distance = d;

@@ -1,0 +1,400 @@
+/*
+ * The runservice's SQL against a real server (MILLRACE_TEST_DB): every statement prepared, then
+ * each store's round trips, in a schema of its own.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/crypto.h"
+#include "common/mem.h"
+#include "runservice/secrets.h"
+#include "runservice/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SCHEMA "test_rs_store"
+
+struct fixture {
+	struct db *db;
+	int64_t epoch;
+};
+
+static const char *
+conninfo(void)
+{
+	const char *s = getenv("MILLRACE_TEST_DB"); /* NOLINT(concurrency-mt-unsafe): one thread */
+	if (!s)
+		fail_msg("MILLRACE_TEST_DB is not set; use tests/lib/pg.sh run");
+	return s;
+}
+
+static void
+ok(int rc, struct err **err)
+{
+	if (rc != 0)
+		fail_msg("%s", err_msg(*err));
+}
+
+#define OK(call_)                                                                                  \
+	do {                                                                                       \
+		auto_err err = NULL;                                                               \
+		ok(call_, &err);                                                                   \
+	} while (0)
+#define FAILS(code_, call_)                                                                        \
+	do {                                                                                       \
+		auto_err err = NULL;                                                               \
+		assert_int_equal(call_, code_);                                                    \
+	} while (0)
+
+static int
+setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+	struct db *raw = db_new(&(struct db_options){ .conninfo = conninfo() });
+	crypto_init();
+	OK(db_exec_sql(NULL, raw, "drop schema if exists " SCHEMA " cascade", &err));
+	db_free(raw);
+	OK(rs_store_migrate(conninfo(), SCHEMA, &err));
+	f->db = rs_store_open(conninfo(), SCHEMA);
+	OK(rs_store_leader_take(&f->epoch, f->db, "replica-a", 5000, &err));
+	assert_true(f->epoch > 0);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+	db_free(f->db);
+	free(f);
+	return 0;
+}
+
+static void
+statements_are_valid(void **state)
+{
+	struct fixture *f = *state;
+	/* Connecting prepared all of them; a second migration changes nothing. */
+	OK(rs_store_assert_epoch(f->db, f->epoch, &err));
+	OK(rs_store_migrate(conninfo(), SCHEMA, &err));
+}
+
+static void
+only_one_leads(void **state)
+{
+	struct fixture *f = *state;
+	int64_t other = -1, again = -1;
+	OK(rs_store_leader_take(&other, f->db, "replica-b", 5000, &err));
+	assert_int_equal(other, 0);
+	OK(rs_store_leader_renew(f->db, f->epoch, 5000, &err));
+	/* Our own successor does not wait. */
+	OK(rs_store_leader_take(&again, f->db, "replica-a", 5000, &err));
+	assert_int_equal(again, f->epoch + 1);
+	FAILS(ERR_UNAVAILABLE, rs_store_assert_epoch(f->db, f->epoch, &err));
+	FAILS(ERR_CONFLICT, rs_store_leader_renew(f->db, f->epoch, 5000, &err));
+	OK(rs_store_leader_release(f->db, again, &err));
+	OK(rs_store_leader_take(&other, f->db, "replica-b", 5000, &err));
+	assert_int_equal(other, again + 1);
+	OK(rs_store_leader_renew(f->db, other, -1, &err)); /* expired at once */
+	OK(rs_store_leader_take(&again, f->db, "replica-a", 5000, &err));
+	assert_int_equal(again, other + 1);
+}
+
+static void
+make_run(struct rs_run *run, const char *owner)
+{
+	struct id id = id_new(), a = id_new(), b = id_new();
+	rs_run_init(run);
+	memcpy(run->id, id.s, sizeof(run->id));
+	run->owner = xstrdup(owner);
+	run->name = xstrdup("a run");
+	run->group = xasprintf("%s/branch/main", owner);
+	run->enqueue_ms = 1000;
+	rs_run_add_task(run, a.s, "first", 2, false);
+	struct rs_task *t = rs_run_add_task(run, b.s, "second", 1, false);
+	t->needs_approval = true;
+	t->level = 1;
+	free(t->arch);
+	t->arch = xstrdup("arm64");
+	t->privileged = true;
+	rs_run_add_dep(run, 1, 0, RS_ON_SUCCESS | RS_ON_SKIPPED);
+}
+
+static void
+a_run_comes_back_as_it_went(void **state)
+{
+	struct fixture *f = *state;
+	struct rs_run run, got;
+	bool busy = true;
+	make_run(&run, "/project/p1");
+	OK(rs_store_group_lock(&busy, f->db, run.group, &err));
+	assert_false(busy);
+	OK(rs_store_run_insert(f->db, &run, &err));
+	assert_int_equal(run.number, 1);
+	OK(rs_store_group_running(f->db, run.group, run.id, &err));
+	OK(rs_store_group_lock(&busy, f->db, run.group, &err));
+	assert_true(busy);
+	OK(rs_run_apply(&run, RS_EV_START, RS_NO_TASK, 2000, NULL, &err));
+	OK(rs_run_apply(&run, RS_EV_ASSIGN, 0, 2000, NULL, &err));
+	run.tasks[0].executor = xstrdup("ex1");
+	OK(rs_run_apply(&run, RS_EV_ACCEPT, 0, 2000, NULL, &err));
+	run.tasks[0].steps[1].phase = RS_FAILED;
+	run.tasks[0].steps[1].has_exit = true;
+	run.tasks[0].steps[1].exit_status = 3;
+	run.tasks[0].steps[1].error = xstrdup("it's \"bad\"");
+	run.tasks[0].steps[1].changed = true;
+	OK(rs_store_run_save(f->db, &run, &err));
+	OK(rs_store_run_lock(f->db, run.id, &err));
+	OK(rs_store_run_load(&got, f->db, run.id, &err));
+	assert_int_equal(got.phase, RS_RUN_RUNNING);
+	assert_int_equal(got.start_ms, 2000);
+	assert_int_equal(got.ntasks, 2);
+	assert_int_equal(got.tasks[0].place, RS_HELD);
+	assert_int_equal(got.tasks[0].fence, 1);
+	assert_string_equal(got.tasks[0].executor, "ex1");
+	assert_int_equal(got.tasks[0].steps[0].phase, RS_NOTSTARTED);
+	assert_int_equal(got.tasks[0].steps[1].exit_status, 3);
+	assert_string_equal(got.tasks[0].steps[1].error, "it's \"bad\"");
+	assert_string_equal(got.tasks[1].arch, "arm64");
+	assert_true(got.tasks[1].privileged && got.tasks[1].needs_approval);
+	assert_int_equal(got.tasks[1].ndeps, 1);
+	assert_int_equal(got.tasks[1].deps[0].conditions, RS_ON_SUCCESS | RS_ON_SKIPPED);
+	rs_run_fini(&got);
+	rs_run_fini(&run);
+}
+
+static void
+numbers_and_history_are_per_owner(void **state)
+{
+	struct fixture *f = *state;
+	char id[ID_LEN + 1];
+	void *blob = NULL;
+	size_t len = 0, n = 0;
+	struct rs_run a, b, c;
+	struct rs_list_row *rows = NULL;
+	make_run(&a, "/user/u1");
+	make_run(&b, "/user/u1");
+	make_run(&c, "/user/u10");
+	OK(rs_store_run_insert(f->db, &a, &err));
+	OK(rs_store_run_insert(f->db, &b, &err));
+	OK(rs_store_run_insert(f->db, &c, &err));
+	assert_int_equal(b.number, 2);
+	assert_int_equal(c.number, 1);
+	a.phase = RS_RUN_CANCELLED;
+	OK(rs_store_run_finish(f->db, &a, "state", 5, &err));
+	FAILS(ERR_NOTFOUND, rs_store_run_lock(f->db, a.id, &err));
+	OK(rs_store_run_find(id, &blob, &len, f->db, "/user/u1", 1, &err));
+	assert_string_equal(id, a.id);
+	assert_memory_equal(blob, "state", 5);
+	free(blob);
+	OK(rs_store_run_find(id, &blob, &len, f->db, "/user/u1", 2, &err));
+	assert_null(blob);
+	FAILS(ERR_NOTFOUND, rs_store_run_find(id, &blob, &len, f->db, "/user/u1", 3, &err));
+	const struct rs_list_query q = { .owner = "/user/u1",
+		.group = "/user/u1/branch",
+		.limit = 10,
+		.phases = "{}",
+		.results = "{}" };
+	OK(rs_store_run_list(&rows, &n, f->db, &q, &err));
+	assert_int_equal(n, 2);
+	assert_string_equal(rows[0].id, b.id);
+	assert_null(rows[0].state);
+	assert_non_null(rows[1].state);
+	free(rows[1].state);
+	free(rows);
+	const struct rs_list_query part = { .owner = "/user/u1",
+		.group = "/user/u1/bran",
+		.limit = 10,
+		.phases = "{queued}",
+		.results = "{unknown}" };
+	OK(rs_store_run_list(&rows, &n, f->db, &part, &err));
+	assert_int_equal(n, 0);
+	free(rows);
+	rs_run_fini(&a);
+	rs_run_fini(&b);
+	rs_run_fini(&c);
+}
+
+static void
+attempts_are_fenced(void **state)
+{
+	struct fixture *f = *state;
+	struct rs_attempt_row a, *rows = NULL;
+	struct id *ids = NULL;
+	size_t n = 0;
+	struct rs_run run;
+	make_run(&run, "/project/p2");
+	struct rs_task *t = &run.tasks[0];
+	OK(rs_store_run_insert(f->db, &run, &err));
+	t->executor = xstrdup("ex1");
+	t->fence = 1;
+	OK(rs_store_attempt_offer(f->db, run.id, t, &err));
+	FAILS(ERR_CONFLICT, rs_store_attempt_offer(f->db, run.id, t, &err));
+	FAILS(ERR_CONFLICT, rs_store_attempt_begin(f->db, t->id, 1, &err));
+	OK(rs_store_attempt_hold(f->db, t->id, 1, "s1", 60000, &err));
+	OK(rs_store_attempt_begin(f->db, t->id, 1, &err));
+	OK(rs_store_attempt_get(&a, f->db, t->id, 1, &err));
+	assert_int_equal(a.place, RS_HELD);
+	assert_true(a.begun && !a.expired && a.left_ms > 50000);
+	auto_free char *one = xasprintf("{%s}", t->id);
+	OK(rs_store_attempts_renew(&ids, &n, f->db, "ex2", one, "{1}", 60000, &err));
+	assert_int_equal(n, 0);
+	free(ids);
+	OK(rs_store_attempts_renew(&ids, &n, f->db, "ex1", one, "{2}", 60000, &err));
+	assert_int_equal(n, 0);
+	free(ids);
+	OK(rs_store_attempts_renew(&ids, &n, f->db, "ex1", one, "{1}", -1, &err));
+	assert_int_equal(n, 1);
+	free(ids);
+	OK(rs_store_attempts_expired(&rows, &n, f->db, &err));
+	assert_int_equal(n, 1);
+	assert_string_equal(rows[0].executor, "ex1");
+	rs_attempt_rows_free(rows, n);
+	OK(rs_store_attempts_open(&rows, &n, f->db, "ex1", &err));
+	assert_int_equal(n, 1);
+	assert_string_equal(rows[0].owner, "/project/p2");
+	rs_attempt_rows_free(rows, n);
+	OK(rs_store_attempt_close(f->db, t->id, 1, "failed", &err));
+	FAILS(ERR_CONFLICT, rs_store_attempt_hold(f->db, t->id, 1, "s1", 60000, &err));
+	OK(rs_store_attempts_open(&rows, &n, f->db, NULL, &err));
+	assert_int_equal(n, 0);
+	rs_attempt_rows_free(rows, n);
+	rs_run_fini(&run);
+}
+
+static void
+secrets_open_under_their_key_only(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t master[CRYPTO_KEY_LEN] = { 1, 2, 3 }, other[CRYPTO_KEY_LEN] = { 4 };
+	char version[40], *value = NULL;
+	struct id run = id_new(), again = id_new();
+	auto_result *r = NULL;
+	OK(rs_secret_seal(version, f->db, run.s, "p4ssw0rd-text", master, &err));
+	OK(rs_store_variable_put(f->db, run.s, "pass", version, &err));
+	OK(rs_secret_open(&value, f->db, run.s, "pass", master, &err));
+	assert_string_equal(value, "p4ssw0rd-text");
+	free(value);
+	OK(rs_secret_open(&value, f->db, run.s, "other", master, &err));
+	assert_string_equal(value, "");
+	free(value);
+	FAILS(ERR_INVALID, rs_secret_open(&value, f->db, run.s, "pass", other, &err));
+	OK(rs_store_variables_copy(f->db, run.s, again.s, &err));
+	OK(rs_secret_open(&value, f->db, again.s, "pass", master, &err));
+	assert_string_equal(value, "p4ssw0rd-text");
+	free(value);
+	OK(db_exec_sql(&r, f->db,
+	    "select count(*) as n from secret_versions where position('p4ssw0rd' in "
+	    "encode(sealed, 'escape')) > 0",
+	    &err));
+	assert_int_equal(db_i64(r, 0, "n"), 0);
+}
+
+static void
+log_segments_are_found_by_offset(void **state)
+{
+	struct fixture *f = *state;
+	struct id task = id_new();
+	struct rs_segment seg, one = { 0, 100, NULL }, two = { 100, 150, NULL };
+	uint64_t end = 9;
+	bool deleted = true;
+	char **keys = NULL;
+	size_t n = 0;
+	one.key = xstrdup("logs/a");
+	two.key = xstrdup("logs/b");
+	OK(rs_store_log_end(&end, f->db, task.s, -1, &err));
+	assert_int_equal(end, 0);
+	OK(rs_store_log_add(f->db, task.s, -1, 1, &one, &err));
+	OK(rs_store_log_add(f->db, task.s, -1, 1, &two, &err));
+	FAILS(ERR_CONFLICT, rs_store_log_add(f->db, task.s, -1, 1, &two, &err));
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, task.s, -1, 99, &err));
+	assert_string_equal(seg.key, "logs/a");
+	assert_int_equal(end, 150);
+	assert_false(deleted);
+	free(seg.key);
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, task.s, -1, 150, &err));
+	assert_null(seg.key);
+	OK(rs_store_log_delete(f->db, task.s, -1, &err));
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, task.s, -1, 0, &err));
+	assert_true(deleted);
+	assert_null(seg.key);
+	OK(rs_store_garbage_list(&keys, &n, f->db, &err));
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++) {
+		OK(rs_store_garbage_forget(f->db, keys[i], &err));
+		free(keys[i]);
+	}
+	free(keys);
+	free(one.key);
+	free(two.key);
+}
+
+static void
+archives_exist_when_complete(void **state)
+{
+	struct fixture *f = *state;
+	struct id run = id_new(), task = id_new(), archive = id_new();
+	uint8_t sha[32] = { 7 };
+	char id[ID_LEN + 1];
+	struct rs_archive_row row;
+	struct rs_part_row *parts = NULL;
+	size_t n = 0;
+	uint32_t total = 0;
+	OK(rs_store_archive_begin(f->db, archive.s, run.s, task.s, 3, 2, &err));
+	OK(rs_store_archive_of_step(id, f->db, task.s, 2, &err));
+	assert_string_equal(id, "");
+	OK(rs_store_archive_part(f->db, archive.s, 0, 10, sha, &err));
+	OK(rs_store_archive_part(f->db, archive.s, 1, 20, sha, &err));
+	OK(rs_store_archive_done(f->db, archive.s, &err));
+	OK(rs_store_archive_of_step(id, f->db, task.s, 2, &err));
+	assert_string_equal(id, archive.s);
+	OK(rs_store_archive_get(&row, f->db, archive.s, &err));
+	assert_true(row.done && row.fence == 3);
+	OK(rs_store_archive_parts(&parts, &n, &total, f->db, archive.s, 1, 64, &err));
+	assert_int_equal(total, 2);
+	assert_int_equal(n, 1);
+	assert_int_equal(parts[0].size, 20);
+	assert_memory_equal(parts[0].sha256, sha, 32);
+	free(parts);
+}
+
+static void
+requests_are_answered_once(void **state)
+{
+	struct fixture *f = *state;
+	struct id id = id_new();
+	void *answer = NULL;
+	size_t len = 0;
+	OK(rs_store_request_get(&answer, &len, f->db, id.s, &err));
+	assert_null(answer);
+	OK(rs_store_request_put(f->db, id.s, "", 0, &err));
+	OK(rs_store_request_get(&answer, &len, f->db, id.s, &err));
+	assert_non_null(answer);
+	assert_int_equal(len, 0);
+	free(answer);
+	FAILS(ERR_CONFLICT, rs_store_request_put(f->db, id.s, "x", 1, &err));
+	OK(rs_store_prune(f->db, &err));
+}
+
+int
+main(void)
+{
+#define TEST(fn_) cmocka_unit_test_setup_teardown(fn_, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(statements_are_valid),
+		TEST(only_one_leads),
+		TEST(a_run_comes_back_as_it_went),
+		TEST(numbers_and_history_are_per_owner),
+		TEST(attempts_are_fenced),
+		TEST(secrets_open_under_their_key_only),
+		TEST(log_segments_are_found_by_offset),
+		TEST(archives_exist_when_complete),
+		TEST(requests_are_answered_once),
+	};
+	return cmocka_run_group_tests_name("runservice_store", tests, NULL, NULL);
+}
