@@ -103,7 +103,8 @@ ancestors(void **state)
 
 #define CYCLE(a_, b_) "circular dependency between task \"task" a_ "\" and task \"task" b_ "\""
 #define BOTH(t_, p_, x_)                                                                           \
-	"task \"task" t_ "\" and its parent \"task" p_ "\" have both a dependency on task \"task" x_ "\""
+	"task \"task" t_ "\" and its parent \"task" p_                                             \
+	"\" have both a dependency on task \"task" x_ "\""
 
 static void
 checks(void **state)
