@@ -120,7 +120,7 @@ endef
 $(foreach k,unit prop store,$(eval $(call test_rule,$(k))))
 .PRECIOUS: $(B)/obj/%.o $(B)/gen/%.c $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h
 
-# Programs whose code still needs modules of common/ that are not in the tree (http_server, httpc, config, daemon),
+# Programs whose code still needs modules of common/ that are not in the tree (http_server, httpc, daemon),
 # and one whose expected positions are under repair (test_rundef_parse). They are compiled, not linked; each leaves this list when it links.
 WAITING_BINS := $(DAEMONS:%=$(BIN)/millrace-%)
 WAITING_TESTS := $(addprefix $(B)/tests/,test_common_objstore test_gateway_definition test_gateway_intake \
