@@ -1,0 +1,188 @@
+#include "common/daemon.h"
+
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum action { ACT_RUN, ACT_CHECK, ACT_KEYS, ACT_VERSION, ACT_HELP };
+
+struct arguments {
+	enum action action;
+	const char *config;
+	bool debug;
+};
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check-config", no_argument, NULL, 'C' },
+	{ "print-config-keys", no_argument, NULL, 'k' },
+	{ "version", no_argument, NULL, 'v' },
+	{ "debug", no_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+const char *
+daemon_version(void)
+{
+	return MILLRACE_VERSION;
+}
+
+static void
+usage(FILE *out, const char *name)
+{
+	fprintf(out,
+	    "usage: %s --config FILE [--debug]\n"
+	    "       %s --check-config --config FILE\n"
+	    "\n"
+	    "  --config FILE        configuration, YAML\n"
+	    "  --check-config       read and check it, then exit: 0 when it is valid\n"
+	    "  --print-config-keys  every key with its type, default and meaning\n"
+	    "  --debug              log more\n"
+	    "  --version            print the version\n"
+	    "  --help               print this\n",
+	    name, name);
+}
+
+static bool
+parse(struct arguments *a, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			a->config = optarg;
+			break;
+		case 'C':
+			a->action = ACT_CHECK;
+			break;
+		case 'k':
+			a->action = ACT_KEYS;
+			break;
+		case 'v':
+			a->action = ACT_VERSION;
+			break;
+		case 'd':
+			a->debug = true;
+			break;
+		case 'h':
+			a->action = ACT_HELP;
+			break;
+		default:
+			return false;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: unexpected argument \"%s\"\n", argv[0], argv[optind]);
+		return false;
+	}
+	if (a->config == NULL && (a->action == ACT_RUN || a->action == ACT_CHECK)) {
+		fprintf(stderr, "%s: --config FILE is missing\n", argv[0]);
+		return false;
+	}
+	return true;
+}
+
+static int
+load(void *cfg, const struct daemon_spec *spec, const char *file, struct err **err)
+{
+	int rc = config_load(cfg, spec->keys, spec->nkeys, file, err);
+
+	if (rc == 0 && spec->check != NULL) {
+		rc = spec->check(cfg, err);
+		if (rc != 0)
+			err_wrap(err, "%s", file);
+	}
+	return rc;
+}
+
+/* The second one ends the process at once, should an ordered stop hang. */
+static void
+on_stop_signal(int signum, void *arg)
+{
+	log_info("stopping", LOG_STR("signal", strsignal(signum)));
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	loop_quit(arg);
+}
+
+static int
+run(const struct daemon_spec *spec, void *cfg)
+{
+	struct loop *loop = loop_new();
+	void *state = NULL;
+	auto_err err = NULL;
+	int status = 0;
+
+	loop_on_signal(loop, SIGTERM, on_stop_signal, loop);
+	loop_on_signal(loop, SIGINT, on_stop_signal, loop);
+	if (spec->start(&state, loop, cfg, &err) != 0) {
+		fprintf(stderr, "%s: cannot start: %s\n", spec->name, err_msg(err));
+		status = 1;
+	} else {
+		log_info("started", LOG_STR("version", daemon_version()));
+		loop_run(loop);
+	}
+	if (state != NULL)
+		spec->stop(state);
+	loop_free(loop);
+	if (status == 0)
+		log_info("stopped");
+	return status;
+}
+
+static int
+run_with_config(const struct daemon_spec *spec, const struct arguments *a)
+{
+	void *cfg = xcalloc(1, spec->config_size);
+	auto_err err = NULL;
+	int status = 0;
+
+	if (load(cfg, spec, a->config, &err) != 0) {
+		fprintf(stderr, "%s\n", err_msg(err));
+		status = 1;
+	} else if (a->action == ACT_CHECK) {
+		printf("%s: valid\n", a->config);
+	} else {
+		status = run(spec, cfg);
+	}
+	config_free(cfg, spec->keys, spec->nkeys);
+	free(cfg);
+	return status;
+}
+
+int
+daemon_main(int argc, char **argv, const struct daemon_spec *spec)
+{
+	struct arguments a = { .action = ACT_RUN };
+
+	if (!parse(&a, argc, argv)) {
+		usage(stderr, spec->name);
+		return 2;
+	}
+	switch (a.action) {
+	case ACT_HELP:
+		usage(stdout, spec->name);
+		return 0;
+	case ACT_VERSION:
+		printf("%s %s\n", spec->name, daemon_version());
+		return 0;
+	case ACT_KEYS:
+		config_print_keys(spec->keys, spec->nkeys);
+		return 0;
+	case ACT_RUN:
+	case ACT_CHECK:
+		break;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	log_init(spec->name, a.debug ? LOG_DEBUG : LOG_INFO);
+	crypto_init();
+	return run_with_config(spec, &a);
+}
