@@ -24,6 +24,8 @@ struct httpc_response {
 	struct buf body; /* empty when streamed */
 };
 
+#define HTTPC_REFUSAL_MAX (64u << 10)
+
 struct httpc_options {
 	const char *method;         /* "GET", "POST", "PUT", "DELETE", "HEAD" */
 	const char *url;            /* for a unix socket: http://engine/v1.41/... */
@@ -36,7 +38,8 @@ struct httpc_options {
 	int64_t timeout_ms;         /* whole request; 0: none (streams) */
 	int64_t idle_timeout_ms;    /* no byte for so long; 0: none */
 	const char *ca_file;        /* NULL: system */
-	/* Streaming: return non-zero to abort (ends with ERR_CANCELED). */
+	/* Streaming: return non-zero to abort (ends with ERR_CANCELED). The body of an answer with
+	 * status >= 400 is collected instead, cut at HTTPC_REFUSAL_MAX. */
 	int (*on_data)(const void *p, size_t n, void *arg);
 	/* Always called exactly once, unless cancelled. err NULL on a complete response. */
 	void (*done)(struct httpc_response *resp, struct err **err, void *arg);
@@ -63,7 +66,8 @@ struct httpc_stream_options {
 	void (*on_data)(const uint8_t *p, size_t n, void *arg);
 	void (*on_close)(
 	    struct err **err, void *arg); /* peer closed (err NULL) or failed; at most once */
-	/* Everything written so far went to the kernel; optional. */
+	/* What httpc_stream_write() could not hand to the kernel at once has gone there now;
+	 * optional. */
 	void (*on_drain)(void *arg);
 	void *arg;
 };
