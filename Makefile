@@ -127,16 +127,20 @@ WAITING_TESTS := $(addprefix $(B)/tests/,test_common_objstore test_gateway_defin
 	test_gateway_route test_rundef_parse test_db test_gateway_user test_gateway_api test_runservice_store)
 CHECKED := $(filter-out $(WAITING_TESTS),$(UNIT) $(PROP))
 
-.PHONY: tests check check-fast compiled
+# T=pattern chooses tests by name; the runner (tests/run.sh) finds the programs by their sources.
+RUN_TESTS = T='$(T)' TEST_BUILD=$(B) TEST_WAITING='$(notdir $(WAITING_TESTS))' SAN='$(SAN)' tests/run.sh
+.PHONY: tests stores check check-fast compiled
 tests: $(CHECKED)
+stores: $(filter-out $(WAITING_TESTS),$(STORE))
 compiled: $(TEST_LIBS) $(patsubst %,$(B)/obj/%/main.o,$(filter-out executor,$(DAEMONS))) $(BIN)/millrace $(BIN)/millrace-toolbox
-check: check-fast
 check-fast:
 	@deploy/stack/packages.sh build test
 	@$(MAKE) --no-print-directory compiled tests
-	@echo 'compiled but not linked yet: $(notdir $(WAITING_BINS) $(WAITING_TESTS))'
-	@$(MAKE) --no-print-directory fmt-check
-	@tests/run.sh $(CHECKED)
+	@$(RUN_TESTS) fmt unit prop
+check:
+	@deploy/stack/packages.sh build run test
+	@$(MAKE) --no-print-directory $(if $(WAITING_BINS),compiled,all) tests stores
+	@$(RUN_TESTS) fmt unit prop store $(if $(WAITING_BINS),,integration)
 
 # --- the local stack ---
 .PHONY: up down demo

@@ -1,41 +1,271 @@
 #!/usr/bin/env bash
-# run.sh PROGRAM... - runs test programs, one after another, each with a time limit.
+# run.sh KIND... - runs the tests of the given kinds, one program after another, each with a time limit.
 #
-# A program reports its cases as TAP (cmocka does when told to). One line is printed for each program, the end
-# of its output when it failed, and at the very end "N passed, N failed" over all cases. A program that
-# crashes, reports nothing or runs too long counts as one failure more.
+#   fmt           the format of the C files is that of .clang-format
+#   unit, prop    tests/unit/test_*.c, tests/prop/prop_*.c
+#   store         tests/store/test_*.c, each on a throw-away PostgreSQL cluster of its own
+#   integration   tests/integration/*.sh against one local stack, started before them and taken down after them
+#
+# Programs are built before (make check, make check-fast). Cases are counted by TAP. One line is printed for each
+# program, the end of its output when it failed, and as the very last line "N passed, N failed" over all cases.
+# A program that crashes, runs too long, reports nothing or stops before its plan counts as one failure more.
+#
+# Environment: TEST_BUILD (build tree, default build), T (only what has this in its name), TEST_WAITING (names of programs
+# that do not link yet), SAN (set: reports of sanitized daemons are failures), TEST_SECONDS, TEST_SCRIPT_SECONDS (limits).
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-limit=${TEST_SECONDS:-120}
+build=${TEST_BUILD:-build}
+pattern=${T:-}
+program_limit=${TEST_SECONDS:-120}
+script_limit=${TEST_SCRIPT_SECONDS:-300}
+stack=$PWD/$build/check
+reports=$stack/sanitizer
+logs=$PWD/$build/check-logs
+shown_lines=40
 passed=0
 failed=0
+ran=0
+stack_is_up=
 
-run_one() {
-	local program=$1 log status ok bad
-	log=$program.log
-	status=0
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 "$limit" "$program" >"$log" 2>&1 </dev/null || status=$?
-	ok=$(grep -cE '^ok ' "$log" || true)
-	bad=$(grep -cE '^not ok ' "$log" || true)
-	# A property program speaks up only when it fails: its exit status is its one case.
-	if [[ ${program##*/} == prop_* && $status == 0 ]]; then
-		ok=1
-	elif [ "$bad" = 0 ] && { [ "$status" != 0 ] || [ "$ok" = 0 ]; }; then
-		bad=1
-	fi
+now_ms() {
+	local t=${EPOCHREALTIME/[.,]/}
+	echo $((t / 1000))
+}
+
+# wanted NAME: false when T chooses others.
+wanted() {
+	[[ -z $pattern || $1 == *"$pattern"* ]]
+}
+
+count() {
+	grep -cE "$1" "$2" || true
+}
+
+# tally KIND NAME LOG STATUS MS: counts the cases of one program and says what became of it.
+tally() {
+	local kind=$1 name=$2 log=$3 status=$4 ms=$5 ok bad skipped plan why=
+	skipped=$(count '^ok .*# ?SKIP' "$log")
+	ok=$(($(count '^ok ' "$log") - skipped))
+	bad=$(count '^not ok ' "$log")
+	plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+	case $kind in
+	prop | fmt | stack) # Their exit status is their one case.
+		ok=$((status == 0))
+		bad=$((status != 0))
+		;;
+	*)
+		if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+			why="killed or out of time, "
+		elif [ $((ok + bad + skipped)) -ne "$plan" ]; then
+			why="$((ok + bad + skipped)) cases of $plan planned, "
+		elif [ "$plan" = 0 ]; then
+			why="no case, "
+		elif [ "$status" != 0 ] && [ "$bad" = 0 ]; then
+			why="failed beside its cases, "
+		fi
+		[ -z "$why" ] || bad=$((bad + 1))
+		;;
+	esac
+	ran=$((ran + 1))
 	passed=$((passed + ok))
 	failed=$((failed + bad))
 	if [ "$bad" = 0 ]; then
-		printf 'ok    %-32s %4d cases\n' "$(basename "$program")" "$ok"
-	else
-		printf 'FAIL  %-32s %4d of %d failed (exit status %d), %s:\n' "$(basename "$program")" "$bad" \
-			$((ok + bad)) "$status" "$log"
-		tail -n 40 "$log"
+		printf 'ok    %-11s %-34s %4d cases %5d.%d s%s\n' "$kind" "$name" "$ok" $((ms / 1000)) $((ms % 1000 / 100)) \
+			"$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
+		return 0
 	fi
+	printf 'FAIL  %-11s %-34s %4d failed %4d.%d s, %sexit status %d, %s\n' "$kind" "$name" "$bad" $((ms / 1000)) \
+		$((ms % 1000 / 100)) "$why" "$status" "${log#"$PWD/"}"
+	grep -E '^not ok ' "$log" | sed 's/^/    | /' || true
+	tail -n "$shown_lines" "$log" | sed 's/^/    | /'
+	return 0
 }
 
-for program in "$@"; do
-	run_one "$program"
+# run_logged KIND NAME LIMIT COMMAND...: the command's output in a log of its own; sets nothing, counts everything.
+run_logged() {
+	local kind=$1 name=$2 limit=$3 log=$logs/$1-$2.log status=0 from
+	shift 3
+	from=$(now_ms)
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 20 "$limit" "$@" >"$log" 2>&1 </dev/null 7>&- || status=$?
+	tally "$kind" "$name" "$log" "$status" $(($(now_ms) - from))
+}
+
+# run_programs KIND SOURCE... [-- WRAPPER...]: the built program of each source.
+run_programs() {
+	local kind=$1 source name
+	local -a sources=() wrapper=()
+	shift
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		sources+=("$1")
+		shift
+	done
+	[ $# -eq 0 ] || wrapper=("${@:2}")
+	for source in "${sources[@]}"; do
+		name=$(basename "$source" .c)
+		if [ ! -e "$source" ] || ! wanted "$name"; then
+			continue
+		fi
+		case " ${TEST_WAITING:-} " in
+		*" $name "*) continue ;;
+		esac
+		run_logged "$kind" "$name" "$program_limit" "${wrapper[@]}" "$build/tests/$name"
+	done
+}
+
+format_check() {
+	local -a files
+	mapfile -t files < <(git ls-files -co --exclude-standard '*.c' '*.h' '*.cc' | while read -r f; do
+		[ ! -e "$f" ] || echo "$f"
+	done)
+	clang-format --dry-run --Werror "${files[@]}"
+}
+
+run_fmt() {
+	local status=0 from log=$logs/fmt-clang-format.log
+	wanted clang-format || return 0
+	from=$(now_ms)
+	format_check >"$log" 2>&1 || status=$?
+	tally fmt clang-format "$log" "$status" $(($(now_ms) - from))
+}
+
+# --- integration ---
+
+port_taken() {
+	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# The same port every time, so that the image store stays as it is; another one when somebody has it.
+choose_port() {
+	local base i free=
+	base=$((20000 + 0x$(printf '%s' "$stack" | sha256sum | cut -c1-4) % 1000 * 10))
+	until [ -n "$free" ]; do
+		free=yes
+		for i in 0 1 2 3 4 5 6; do
+			if port_taken $((base + i)); then
+				free=
+				base=$((base < 29990 ? base + 10 : 20000))
+				break
+			fi
+		done
+	done
+	echo "$base"
+}
+
+# Reports of sanitized daemons and of the command line go to files that are looked at after every script.
+sanitizer_env() {
+	export ASAN_OPTIONS=log_path=$reports/asan:detect_leaks=1
+	export UBSAN_OPTIONS=log_path=$reports/ubsan:print_stacktrace=1
+	export TSAN_OPTIONS=log_path=$reports/tsan:second_deadlock_stack=1
+	mkdir -p "$reports/seen"
+	chmod 1777 "$reports"
+}
+
+# sanitizer_check NAME: every new report is a failure.
+sanitizer_check() {
+	local file
+	for file in "$reports"/*san.*; do
+		[ -e "$file" ] || continue
+		failed=$((failed + 1))
+		printf 'FAIL  sanitizer   %-34s report %s\n' "$1" "${file#"$PWD/"}"
+		head -n 60 "$file" | sed 's/^/    | /'
+		mv "$file" "$reports/seen/"
+	done
+}
+
+# What an earlier run that was killed has left goes first.
+stack_start() {
+	local status=0 from log=$logs/stack-up.log
+	export MILLRACE_HOME=$stack MILLRACE_BUILD=$PWD/$build
+	deploy/stack/down.sh --purge >"$logs/stack-down.log" 2>&1 </dev/null 7>&- || true
+	rm -rf "$stack/logs" "$reports"
+	sanitizer_env
+	MILLRACE_PORT=$(choose_port)
+	export MILLRACE_PORT
+	stack_is_up=yes
+	from=$(now_ms)
+	deploy/stack/up.sh >"$log" 2>&1 </dev/null 7>&- || status=$?
+	[ "$status" = 0 ] || {
+		tally stack "comes up" "$log" "$status" $(($(now_ms) - from))
+		return 1
+	}
+	printf 'ok    %-11s %-34s            %5d.%d s\n' stack "up on port $MILLRACE_PORT" \
+		$((($(now_ms) - from) / 1000)) $((($(now_ms) - from) % 1000 / 100))
+}
+
+# Runs at every end of this script, also an interrupted one.
+stack_stop() {
+	local status=0
+	[ -n "$stack_is_up" ] || return 0
+	stack_is_up=
+	deploy/stack/down.sh --purge >"$logs/stack-down.log" 2>&1 </dev/null 7>&- || status=$?
+	if [ "$status" != 0 ]; then
+		failed=$((failed + 1))
+		echo "FAIL  stack       comes down"
+		sed 's/^/    | /' "$logs/stack-down.log"
+	fi
+	sanitizer_check "at the stack's end"
+}
+
+sizes() {
+	stat -c '%s %n' "$stack"/logs/{runservice,gateway,executor}.log 2>/dev/null || true
+}
+
+# show_daemons SIZES: what the daemons have logged since.
+show_daemons() {
+	local size file
+	while read -r size file; do
+		[ -e "$file" ] || continue
+		echo "    --- ${file#"$PWD/"}"
+		tail -c "+$((size + 1))" "$file" | tail -n "$shown_lines" | sed 's/^/    | /'
+	done <<<"$1"
+}
+
+run_integration() {
+	local script before failed_before
+	local -a scripts=()
+	for script in tests/integration/*.sh; do
+		if [ -e "$script" ] && wanted "$(basename "$script" .sh)"; then
+			scripts+=("$script")
+		fi
+	done
+	[ "${#scripts[@]}" -gt 0 ] || return 0
+	stack_start || return 0
+	for script in "${scripts[@]}"; do
+		before=$(sizes)
+		failed_before=$failed
+		run_logged integration "$(basename "$script" .sh)" "$script_limit" bash "$script"
+		sanitizer_check "$(basename "$script" .sh)"
+		[ "$failed" = "$failed_before" ] || show_daemons "$before"
+	done
+	stack_stop
+}
+
+trap stack_stop EXIT
+trap 'exit 130' INT TERM
+
+mkdir -p "$logs"
+exec 7>"$logs/lock"
+if ! flock -n 7; then
+	echo "waiting for another make check of this tree"
+	flock 7
+fi
+for kind in "$@"; do
+	case $kind in
+	fmt) run_fmt ;;
+	unit) run_programs unit tests/unit/test_*.c ;;
+	prop) run_programs prop tests/prop/prop_*.c ;;
+	store) run_programs store tests/store/test_*.c -- tests/lib/pg.sh run ;;
+	integration) run_integration ;;
+	*)
+		echo "run.sh: no kind is named $kind (fmt, unit, prop, store, integration)" >&2
+		exit 2
+		;;
+	esac
 done
+if [ "$ran" = 0 ]; then
+	echo "run.sh: nothing ran${pattern:+: no test has \"$pattern\" in its name}" >&2
+	failed=$((failed + 1))
+fi
 echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+[ "$failed" = 0 ]

@@ -46,6 +46,20 @@ daemon_stop() {
 	rm -f "$PIDS/$1.stamp"
 }
 
+# What a crash is to a daemon.
+daemon_kill() {
+	local pid
+	if pid=$(pid_of "$PIDS/$1"); then
+		kill -KILL "$pid"
+		wait_for 10 "" pid_gone "$PIDS/$1" || die "millrace-$1 (pid $pid) does not die" "" "the kernel holds it: see its stack"
+	fi
+	rm -f "$PIDS/$1" "$PIDS/$1.stamp"
+}
+
+pid_gone() {
+	! pid_of "$1" >/dev/null
+}
+
 STACK_USER=demo
 
 # The ordinary user of the stack and its token, made once through the command line.

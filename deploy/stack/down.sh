@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # make down: ends what make up started, in the reverse order, and nothing else. Works on a stack that is half up.
-# The state stays: the next make up finds the same database, images and keys.
+# The state stays: the next make up finds the same database, images and keys. With --purge everything but the image store,
+# the keys and the logs goes: users, runs, stored logs and archives, what runs have pushed.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in lib engine registry postgres daemons; do
@@ -33,6 +34,14 @@ registries() {
 	registry_end registry
 }
 
+purge() {
+	if id postgres >/dev/null 2>&1 && [ -d /usr/lib/postgresql ]; then
+		postgres_purge
+	fi
+	rm -rf "$MILLRACE_HOME"/{gateway,runservice,executor} "$MILLRACE_HOME/registry/pushed"
+	rm -f "$SECRETS/user-token"
+}
+
 say "Millrace: stopping $MILLRACE_HOME"
 step "executor" daemon_stop executor
 step "containers, volumes, networks" sweep
@@ -44,5 +53,8 @@ step "container engine" engine_down
 rm -f "$MILLRACE_HOME/env" "$MILLRACE_HOME/engine"
 if [ "$OWNER" != root ]; then
 	chown -R "$OWNER:$OWNER_GROUP" "$LOGS" "$CONF" "$PIDS" "$SECRETS" "$MILLRACE_HOME/executor" 2>/dev/null || true
+fi
+if [ "${1:-}" = --purge ]; then
+	purge
 fi
 say "down"

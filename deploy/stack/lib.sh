@@ -2,7 +2,8 @@
 # What every script of the local stack shares: where things are, how steps are shown, how a failure is
 # explained, how a background process is started, recognised and ended.
 #
-# Environment read: MILLRACE_HOME (state, default .local/ of the checkout), MILLRACE_PORT (gateway, default 8000).
+# Environment read: MILLRACE_HOME (state, default .local/ of the checkout), MILLRACE_PORT (gateway, default 8000),
+# MILLRACE_BUILD (the build tree whose bin/ is run, default build/ of the checkout).
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
@@ -79,8 +80,9 @@ as_root() {
 	if ! command -v sudo >/dev/null; then
 		die "not root and there is no sudo" "" "run it as root, or install sudo"
 	fi
-	exec sudo MILLRACE_HOME="${MILLRACE_HOME:-}" MILLRACE_PORT="${MILLRACE_PORT:-}" DOCKER_HOST="${DOCKER_HOST:-}" \
-		bash "$@"
+	exec sudo MILLRACE_HOME="${MILLRACE_HOME:-}" MILLRACE_PORT="${MILLRACE_PORT:-}" MILLRACE_BUILD="${MILLRACE_BUILD:-}" \
+		DOCKER_HOST="${DOCKER_HOST:-}" ASAN_OPTIONS="${ASAN_OPTIONS:-}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-}" \
+		TSAN_OPTIONS="${TSAN_OPTIONS:-}" bash "$@"
 }
 
 # Sets the variables every script works with. Makes no files.
@@ -100,7 +102,7 @@ stack_paths() {
 	SECRETS=$MILLRACE_HOME/secrets
 	STACK_ID=$(printf '%s' "$MILLRACE_HOME" | sha256sum | cut -c1-10)
 	EXECUTOR_ID=local-$STACK_ID
-	BIN=$ROOT/build/bin
+	BIN=${MILLRACE_BUILD:-$ROOT/build}/bin
 	# Files stay the checkout's owner's when root was reached through sudo.
 	OWNER=$(stat -c %U "$ROOT")
 	if [ -z "${SUDO_UID:-}" ] || [ "$(stat -c %u "$ROOT")" != "$SUDO_UID" ]; then

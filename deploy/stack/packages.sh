@@ -15,10 +15,10 @@ group() {
 			busybox-static docker-registry apache2-utils postgresql-15 ca-certificates
 		;;
 	test)
-		echo libcmocka-dev python3-minimal strace
+		echo libcmocka-dev clang-format python3-minimal strace
 		;;
 	lint)
-		echo clang clang-format clang-tidy cppcheck shellcheck
+		echo libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck
 		;;
 	*)
 		echo "packages.sh: no group is named $1 (build, run, test, lint)" >&2

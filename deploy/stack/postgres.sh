@@ -80,15 +80,22 @@ postgres_databases() {
 		>>"$LOGS/postgres.log" 2>&1 || die "the database could not be made" "$LOGS/postgres.log" "see the log"
 }
 
+# postgres_stop [MODE]: fast (the default), or immediate as in a crash.
 postgres_stop() {
 	id postgres >/dev/null 2>&1 || return 0
 	[ -d /usr/lib/postgresql ] || return 0
 	postgres_paths
 	if [ -e "$PG_DATA/postmaster.pid" ]; then
-		as_postgres "$PG_BIN/pg_ctl" -D "$PG_DATA" -w -t 60 -m fast -s stop >>"$LOGS/postgres.log" 2>&1 ||
+		as_postgres "$PG_BIN/pg_ctl" -D "$PG_DATA" -w -t 60 -m "${1:-fast}" -s stop >>"$LOGS/postgres.log" 2>&1 ||
 			! postgres_answers || die "PostgreSQL does not stop" "$LOGS/postgres.log" "see the log"
 	fi
 	if [ "$PG_SOCKET" = "/run/millrace-$STACK_ID" ]; then
 		rm -rf "$PG_SOCKET"
 	fi
+}
+
+# The stack's database ceases to exist. Only for a stopped cluster.
+postgres_purge() {
+	postgres_paths
+	rm -rf "$PG_DATA" "$MILLRACE_HOME/postgres"
 }
