@@ -48,6 +48,16 @@ run_path(struct cli *c, char **out, struct err **err)
 	return rc;
 }
 
+/* A run's path becomes that of the list it is in. */
+static void
+cut_last(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	MUST(slash);
+	*slash = '\0';
+}
+
 static int
 run_get(struct cli *c, char **path, json_t **run, struct err **err)
 {
@@ -353,7 +363,7 @@ run_log(struct cli *c)
 	}
 	if (follow) {
 		uint64_t number = (uint64_t)json_int(run, "number", 0);
-		*strrchr(path, '/') = '\0';
+		cut_last(path);
 		return cli_follow(c, path, &number, 1);
 	}
 	struct row *rows = rows_of(run, &n);
@@ -375,7 +385,7 @@ run_follow(struct cli *c)
 	if (run_get(c, &path, &run, &err))
 		return cli_fail(err);
 	uint64_t number = (uint64_t)json_int(run, "number", 0);
-	*strrchr(path, '/') = '\0';
+	cut_last(path);
 	return cli_follow(c, path, &number, 1);
 }
 
@@ -476,8 +486,8 @@ static const struct cli_opt restart_opts[] = {
 
 #define RUN_COMMAND(verb, args_, min, max, opts_, fn, summary_, example_)                          \
 	{                                                                                          \
-		.words = { "run", verb }, .args = args_, .min_args = min, .max_args = max,         \
-		.opts = opts_, .run = fn, .summary = summary_, .example = example_                 \
+		.words = { "run", verb }, .args = (args_), .min_args = (min), .max_args = (max),   \
+		.opts = (opts_), .run = (fn), .summary = (summary_), .example = (example_)         \
 	}
 const struct cli_command cli_run_list = RUN_COMMAND("list", NULL, 0, 0, list_opts, run_list,
     "list runs, newest first", "millrace run list --phase running --limit 20");

@@ -21,8 +21,6 @@
 #define ARGS_MAX 32
 #define GIT_OUTPUT_MAX (1u << 20) /* of a command whose output we read; the rest is dropped */
 
-extern char **environ;
-
 struct git {
 	const char *dir;   /* -C, NULL = here */
 	const char *index; /* GIT_INDEX_FILE or NULL */

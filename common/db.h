@@ -1,9 +1,9 @@
 /*
  * db.h - PostgreSQL: one blocking connection per worker thread, prepared statements, transactions.
  *
- * Only store_*.c files and common/db*.c include this. A store module lists its SQL in one table of
- * struct db_stmt; every statement is prepared when a connection is made, so a typo is found by
- * connecting (tests do so for all tables). Parameters are always bound.
+ * SQL is in store_*.c files only; others at most run a transaction of theirs. A store module lists
+ * its SQL in one table of struct db_stmt; every statement is prepared when a connection is made, so
+ * a typo is found by connecting (tests do so for all tables). Parameters are always bound.
  *
  * A lost connection is re-made by the next db_begin()/db_exec() of that thread (at most once per
  * call; then ERR_UNAVAILABLE). Connections carry connect_timeout, statement_timeout, lock_timeout

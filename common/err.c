@@ -1,3 +1,4 @@
+#define ERR_DEFINED_HERE
 #include "common/err.h"
 
 #include "common/mem.h"

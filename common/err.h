@@ -51,6 +51,23 @@ void err_free(struct err *err);
 /* Short stable name of a code: "invalid", "denied", ... */
 const char *err_code_name(int code);
 
+#ifdef __clang_analyzer__
+/* The analyzer sees one file at a time. This tells it that failures never return 0. */
+static inline int
+err_negative(int rc)
+{
+	if (rc >= 0)
+		__builtin_unreachable();
+	return rc;
+}
+#ifndef ERR_DEFINED_HERE
+#define err_set(...) err_negative(err_set(__VA_ARGS__))
+#define err_set_errno(...) err_negative(err_set_errno(__VA_ARGS__))
+#define err_set_slug(...) err_negative(err_set_slug(__VA_ARGS__))
+#define err_wrap(...) err_negative(err_wrap(__VA_ARGS__))
+#endif
+#endif
+
 static inline void
 err_auto_free(struct err **err)
 {

@@ -227,7 +227,7 @@ loop_run_once(struct loop *loop, int max_ms)
 {
 	struct event *ev = NULL;
 	if (max_ms >= 0) {
-		struct timeval tv = { max_ms / 1000, (max_ms % 1000) * 1000 };
+		struct timeval tv = { max_ms / 1000, (max_ms % 1000) * 1000L };
 		ev = event_new(loop->base, -1, 0, on_once, NULL);
 		MUST(ev != NULL);
 		event_add(ev, &tv);

@@ -314,7 +314,7 @@ clean_tmp(int tmp_fd)
 	struct dirent *e;
 	struct stat st;
 	int64_t old = clock_wall_ms() / 1000 - TMP_KEEP_S;
-	while ((e = readdir(dir)) != NULL)
+	while ((e = readdir(dir)) != NULL) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
 		if (e->d_name[0] != '.' && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_mtime < old)
 			unlinkat(tmp_fd, e->d_name, 0);

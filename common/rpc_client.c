@@ -38,7 +38,7 @@
 /* Calls at least this long may judge a silent connection. */
 #define SILENT_MIN_MS 3000
 #define REFUSAL_INDEX UINT32_MAX /* no slot has it */
-#define TIMEOUT_MAX_MS (24 * 3600 * 1000)
+#define TIMEOUT_MAX_MS INT64_C(86400000)
 
 enum phase { PHASE_FREE = 1, PHASE_QUEUED, PHASE_SEND, PHASE_RECV, PHASE_DRAIN };
 

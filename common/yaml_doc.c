@@ -243,6 +243,7 @@ build_map(
 			rc = build(&value, b, start[i].value, depth + 1);
 		if (rc != 0)
 			return rc;
+		MUST(key != NULL && value != NULL);
 		*weight += b->doc->built[start[i].key - 1].weight +
 		           b->doc->built[start[i].value - 1].weight;
 		if (key->type == YAML_LIST || key->type == YAML_MAP)

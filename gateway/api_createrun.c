@@ -223,7 +223,7 @@ prepare(struct createrun *c, struct gw_req *rq, struct err **err)
 
 	if (rc == 0)
 		rc = gw_intake_repo(&owner, &repo, &c->in, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	if (strcmp(owner, rq->who.user.id) != 0) {
 		rq->denied = 401;

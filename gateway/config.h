@@ -27,6 +27,6 @@ extern const struct config_key gw_config_keys[];
 extern const size_t gw_config_nkeys;
 
 /* Checks beyond single keys; struct daemon_spec's check. Cuts slashes off public_url's end. */
-int gw_config_check(void *cfg, struct err **err);
+int gw_config_check(void *arg, struct err **err);
 
 #endif

@@ -93,6 +93,7 @@ remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 static void
 remove_tree(const char *path)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): it is safe without FTW_CHDIR */
 	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
 		log_warn("a directory could not be removed", LOG_STR("path", path));
 }
@@ -105,7 +106,7 @@ check_count(const char *dir, struct err **err)
 
 	if (!d)
 		return err_set_errno(err, errno, "open %s", dir);
-	while (readdir(d))
+	while (readdir(d)) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
 		n++;
 	closedir(d);
 	if (n > GW_REPOS_PER_USER_MAX + 2)
@@ -234,6 +235,7 @@ batch_check(
 		list[i] = (struct object){ 0 };
 		if (!end)
 			return err_set(err, ERR_INTERNAL, "git cat-file: a line is missing");
+		/* NOLINTNEXTLINE(cert-err34-c): git writes sizes that fit */
 		if (sscanf(line, "%64[0-9a-f] %15[a-z] %llu", list[i].oid, list[i].type,
 		        &list[i].size) != 3)
 			list[i].type[0] = '\0';

@@ -80,7 +80,7 @@ message_header(struct gw_req *rq, const char *msg)
 	size_t n = 0;
 
 	for (; *msg && n < MESSAGE_HEADER_MAX; msg++)
-		text[n++] = *msg >= 0x20 && *msg < 0x7f ? *msg : '?';
+		text[n++] = (char)(*msg >= 0x20 && *msg < 0x7f ? *msg : '?');
 	text[n] = '\0';
 	http_reply_header(rq->http, "X-Millrace-Error", text);
 }

@@ -7,12 +7,14 @@
 
 /* Messages are built as the unpacker would build them: every part malloc'ed on its own, absent
  * texts NULL. One generated function then frees the whole. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type and a list in braces */
 #define NEW(type, init)                                                                            \
 	({                                                                                         \
 		type *new_ = xmalloc(sizeof(*new_));                                               \
 		*new_ = (type)init;                                                                \
 		new_;                                                                              \
 	})
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define NS_PER_MS 1000000
 

@@ -96,6 +96,6 @@ bool frame_parser_feed(struct frame_parser *p, const void *bytes, size_t n);
 /* True and *out filled, or false: more bytes are needed. */
 bool frame_parser_next(struct frame_parser *p, struct frame *out);
 
-uint32_t frame_crc32(const void *p, size_t n);
+uint32_t frame_crc32(const void *bytes, size_t n);
 
 #endif

@@ -166,7 +166,7 @@ rundef_diags_print(struct buf *out, const struct rundef_diags *d, const char *fi
 static char
 lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c == '-' ? '_' : c;
+	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c == '-' ? '_' : c);
 }
 
 /* Edit distance without regard to case, '-' and '_' being the same. */

@@ -121,7 +121,7 @@ float_text(double number)
 	}
 	snprintf(text, sizeof(text), "%.*e", digits - 1, (double)f);
 	const char *e = strchr(text, 'e');
-	int exponent = e ? atoi(e + 1) : 0;
+	int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
 	if (exponent < -4 || exponent >= 6)
 		return xstrdup(text);
 	int decimals = digits - 1 - exponent;

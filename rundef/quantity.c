@@ -149,11 +149,12 @@ rundef_read_quantity(struct rd *r, const struct yaml_node *n, void *at)
 	auto_free char *number = NULL;
 	const char *text = n->text;
 
-	if (n->type == YAML_INT || n->type == YAML_FLOAT)
-		text = number = n->type == YAML_INT && (double)n->integer == n->number
-		                    ? xasprintf("%lld", (long long)n->integer)
-		                    : xasprintf("%.17g", n->number);
-	else if (n->type != YAML_STRING) {
+	if (n->type == YAML_INT || n->type == YAML_FLOAT) {
+		number = n->type == YAML_INT && (double)n->integer == n->number
+		             ? xasprintf("%lld", (long long)n->integer)
+		             : xasprintf("%.17g", n->number);
+		text = number;
+	} else if (n->type != YAML_STRING) {
 		rundef_error(r, n->pos, "invalid size: expected text such as 1Gi, found %s",
 		    yaml_type_name(n->type));
 		return;

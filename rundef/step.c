@@ -245,8 +245,8 @@ struct step_type {
 };
 #define STEP_OBJECT(word_, fields_, check_)                                                        \
 	{                                                                                          \
-		.noun = word_ " step", .fields = fields_, .size = sizeof(struct rundef_step),      \
-		.strict_text = true, .check = check_                                               \
+		.noun = word_ " step", .fields = (fields_), .size = sizeof(struct rundef_step),    \
+		.strict_text = true, .check = (check_)                                             \
 	}
 static const struct step_type types[] = {
 	{ "clone", RUNDEF_CLONE, STEP_OBJECT("clone", clone_fields, clone_check) },

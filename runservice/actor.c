@@ -52,6 +52,7 @@ assign_ready(struct rs_tx *tx, struct rs_run *run, struct err **err)
 		size_t c = rs_scheduler_choose(tx->left, tx->nseen, t->arch, t->privileged);
 		if (c == RS_NO_CANDIDATE)
 			continue;
+		MUST(tx->left != NULL && c < tx->nseen);
 		int rc = rs_run_apply(run, RS_EV_ASSIGN, i, tx->now_ms, NULL, err);
 		if (rc != 0)
 			return rc;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define KEY(name_, type_, field_)                                                                  \
-	.name = name_, .type = type_, .offset = offsetof(struct rs_config, field_)
+	.name = (name_), .type = (type_), .offset = offsetof(struct rs_config, field_)
 
 const struct config_key rs_config_keys[] = {
 	{ KEY("rpc_listen", CONFIG_TEXT, rpc_listen), .required = true,

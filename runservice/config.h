@@ -14,6 +14,6 @@ struct rs_config {
 
 extern const struct config_key rs_config_keys[];
 extern const size_t rs_config_nkeys;
-int rs_config_check(void *cfg, struct err **err) MUSTCHECK;
+int rs_config_check(void *arg, struct err **err) MUSTCHECK;
 
 #endif

@@ -492,6 +492,7 @@ on_report(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 
 /* --- logs and archives: the attempt must be held --- */
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names and a call */
 #define WITH_ATTEMPT(type_, lower_, call_fn_)                                                      \
 	struct rs *rs = arg;                                                                       \
 	struct err *err = NULL;                                                                    \
@@ -505,6 +506,7 @@ on_report(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 	else                                                                                       \
 		call_fn_;                                                                          \
 	millrace__##lower_##__free_unpacked(m, NULL)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void
 on_log_append(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)

@@ -15,10 +15,10 @@ Millrace__RunState *rs_state_of_run(const struct rs_run *run, const Millrace__Ru
 Millrace__TaskState *rs_state_of_task(
     const struct rs_run *run, size_t task, const struct rs_candidate *list, size_t n);
 /* Adds step_specs without values, images and shell. */
-void rs_state_add_spec(Millrace__TaskState *state, const Millrace__TaskSpec *spec);
+void rs_state_add_spec(Millrace__TaskState *m, const Millrace__TaskSpec *spec);
 /* Leaves what a list needs of each task. */
 void rs_state_trim(Millrace__RunState *state);
 /* Model of a run from its stored state (for restarts); initialises *run. */
-void rs_state_to_run(struct rs_run *run, const Millrace__RunState *state);
+void rs_state_to_run(struct rs_run *run, const Millrace__RunState *m);
 
 #endif

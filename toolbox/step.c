@@ -381,7 +381,7 @@ static int
 fork_tty(struct tb_child *c, struct ends *x, const struct tb_opts *o, const struct msg_start *m,
     struct tb_err *e)
 {
-	int pid_r;
+	int pid_r = -1;
 
 	if (make_pipe(&pid_r, &x->pid_w, e) != 0)
 		return -1;

@@ -57,6 +57,7 @@ put_block(uint8_t *h, char type, uint32_t mode, uint64_t size, const char *name,
 	put_octal(h + AT_SIZE, 11, size <= OCTAL_SIZE_MAX ? size : 0);
 	put_octal(h + AT_MTIME, 11, 0); /* times are not restored: equal trees, equal archives */
 	h[AT_TYPE] = (uint8_t)type;
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a field, not a text */
 	memcpy(h + AT_MAGIC, "ustar\00000", 8);
 	put_octal(h + AT_SUM, 6, checksum(h));
 	h[AT_SUM + 7] = ' ';

@@ -35,11 +35,11 @@ struct tb_tar_entry {
 
 /* Header blocks of e into out (TB_TAR_HEADER_MAX bytes); the length, or 0 when a name is empty or
  * longer than TB_TAR_NAME_MAX. */
-size_t tb_tar_header(uint8_t *out, const struct tb_tar_entry *e);
+size_t tb_tar_header(uint8_t *out, const struct tb_tar_entry *t);
 /* Zero bytes to write after a content of that size. */
 size_t tb_tar_padding(uint64_t size);
 /* The archive ends with this many zero bytes. */
-#define TB_TAR_END_LEN (2 * TB_TAR_BLOCK)
+#define TB_TAR_END_LEN ((size_t)2 * TB_TAR_BLOCK)
 
 /* --- reading --- */
 

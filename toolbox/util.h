@@ -21,7 +21,7 @@ int tb_fail(struct tb_err *e, const char *fmt, ...) __attribute__((format(printf
 /* Milliseconds of a clock that counts suspended time too. */
 int64_t tb_now_ms(void);
 /* Blocking write of everything; -1 when the reader is gone. */
-int tb_write_all(int fd, const void *p, size_t n);
+int tb_write_all(int fd, const void *bytes, size_t n);
 /* Malloc'ed content of a regular file of at most max bytes, NUL-terminated; NULL with errno set.
  * Never blocks on a fifo or device put in its place. */
 char *tb_read_file(const char *path, size_t max);

@@ -19,7 +19,7 @@ static uint32_t
 rnd(uint32_t below)
 {
 	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % below;
+	return below ? (uint32_t)(seed >> 33) % below : 0;
 }
 
 struct want {

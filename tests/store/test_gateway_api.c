@@ -38,8 +38,6 @@
 #define TASK "22222222-3333-4444-8555-666666666666"
 #define WAIT_MS 20000
 
-extern char **environ;
-
 /* What the runservice does: err_code and slug instead of an answer, or canned data. */
 struct fake {
 	struct rpc_server *server;
@@ -682,13 +680,12 @@ who_may_what(void **state)
 		    204, 403 },
 		{ "GET", "/version", NULL, 200, 200, 200, 200, 200 },
 	};
-	auto_json *eve = NULL;
 	auto_json *token = NULL;
 	const char *other;
 
 	make_bob(f);
 	f->rs.log_ended = true;
-	eve = call_json(f, "POST", "/users", ADMIN, "{\"username\":\"eve\"}", 201);
+	json_decref(call_json(f, "POST", "/users", ADMIN, "{\"username\":\"eve\"}", 201));
 	token = call_json(f, "POST", "/users/eve/tokens", ADMIN, "{\"token_name\":\"t\"}", 201);
 	other = json_text(token, "token");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

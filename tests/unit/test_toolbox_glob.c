@@ -226,13 +226,13 @@ test_hard_patterns_end_quickly(void **state)
 	path[sizeof(path) - 1] = '\0';
 	for (int i = 0; i < 100; i++)
 		memcpy(pattern + 2 * i, "*a", 2);
-	strcpy(pattern + 200, "b");
+	memcpy(pattern + 200, "b", 2);
 	assert_false(m(pattern, path));
 	for (size_t i = 1; i < sizeof(path) - 1; i += 2)
 		path[i] = '/';
 	for (int i = 0; i < 60; i++)
 		memcpy(pattern + 5 * i, "**/a/", 5);
-	strcpy(pattern + 300, "b");
+	memcpy(pattern + 300, "b", 2);
 	assert_false(m(pattern, path));
 }
 

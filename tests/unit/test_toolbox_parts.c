@@ -152,7 +152,7 @@ test_lease(void **state)
 	(void)state;
 	struct tb_lease l = { 0 };
 
-	assert_false(tb_lease_over(&l, 1ll << 60));
+	assert_false(tb_lease_over(&l, 1LL << 60));
 	assert_int_equal(tb_lease_wait(&l, 0), -1);
 	tb_lease_set(&l, 1000, 500);
 	assert_false(tb_lease_over(&l, 1499));
