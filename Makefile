@@ -163,7 +163,8 @@ fmt-check:
 	@clang-format --dry-run --Werror $(C_FILES)
 lint:
 	@deploy/stack/packages.sh build lint
-	@tests/lint.sh
+	@$(MAKE) --no-print-directory $(TEST_LIBS)
+	@LINT_BUILD=$(B) LINT_CFLAGS='-std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) -DMILLRACE_VERSION="0"' tests/lint.sh
 clean:
 	rm -rf build
 help:

@@ -55,6 +55,7 @@ parse(struct arguments *a, int argc, char **argv)
 {
 	int c;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread */
 	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -107,7 +108,7 @@ load(void *cfg, const struct daemon_spec *spec, const char *file, struct err **e
 static void
 on_stop_signal(int signum, void *arg)
 {
-	log_info("stopping", LOG_STR("signal", strsignal(signum)));
+	log_info("stopping", LOG_STR("signal", sigabbrev_np(signum)));
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	loop_quit(arg);

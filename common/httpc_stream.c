@@ -72,6 +72,7 @@ end_errno(struct httpc_stream *s, int errnum)
 {
 	struct err *err = NULL;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's is safe */
 	err_set(&err, ERR_UNAVAILABLE, "%s: %s", s->o.url, strerror(errnum));
 	end(s, err);
 }
@@ -209,6 +210,7 @@ take_head(struct httpc_stream *s, const uint8_t *p, size_t n)
 	end_of_head = memmem(s->head.data, s->head.len, "\r\n\r\n", 4);
 	if (end_of_head == NULL && s->head.len <= HEAD_MAX)
 		return true;
+	/* NOLINTNEXTLINE(cert-err34-c): three digits fit */
 	if (end_of_head == NULL || sscanf(s->head.data, "HTTP/1.%*1d %3d", &status) != 1 ||
 	    status != 101) {
 		refuse(s, status);

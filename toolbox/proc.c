@@ -36,9 +36,10 @@ read_stat(const char *pid, struct stat_line *s)
 	b[n] = '\0';
 	/* The name may hold anything; the last ')' ends it. */
 	const char *p = strrchr(b, ')');
+	if (p == NULL)
+		return false;
 	/* NOLINTNEXTLINE(cert-err34-c): the kernel writes numbers that fit */
-	return p != NULL &&
-	       sscanf(p + 1, " %c %d %d %d", &s->state, &s->ppid, &s->pgrp, &s->sid) == 4;
+	return sscanf(p + 1, " %c %d %d %d", &s->state, &s->ppid, &s->pgrp, &s->sid) == 4;
 }
 
 /* Counts, and kills when sig is not 0, live processes of session sid or children of parent. */
