@@ -7,6 +7,8 @@
 #
 # Set here: ROOT, BIN, T (a directory of the script's own, gone at its end), ENGINE and what is in $MILLRACE_HOME/env.
 set -euo pipefail
+# So that `definition | directrun NAME` sets its variables here.
+shopt -s lastpipe
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export MILLRACE_HOME=${MILLRACE_HOME:-$ROOT/.local}
