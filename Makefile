@@ -132,7 +132,7 @@ RUN_TESTS = T='$(T)' TEST_BUILD=$(B) TEST_WAITING='$(notdir $(WAITING_TESTS))' S
 .PHONY: tests stores check check-fast compiled
 tests: $(CHECKED)
 stores: $(filter-out $(WAITING_TESTS),$(STORE))
-compiled: $(TEST_LIBS) $(patsubst %,$(B)/obj/%/main.o,$(filter-out executor,$(DAEMONS))) $(BIN)/millrace $(BIN)/millrace-toolbox
+compiled: $(TEST_LIBS) $(patsubst %,$(B)/obj/%/main.o,$(DAEMONS)) $(BIN)/millrace $(BIN)/millrace-toolbox
 check-fast:
 	@deploy/stack/packages.sh build test
 	@$(MAKE) --no-print-directory compiled tests

@@ -1,5 +1,6 @@
 #include "executor/toolbox_link.h"
 
+#include "common/id.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "executor/engine_stream.h"
@@ -23,7 +24,8 @@ struct ex_link {
 	uint32_t epoch; /* of the newest attach */
 	int64_t backoff_ms;
 	bool started, up;
-	bool *dead; /* set while a callback runs that may free us */
+	bool spoiled; /* something was written on an earlier attach, perhaps half a frame */
+	bool *dead;   /* set while a callback runs that may free us */
 };
 
 static void attach(struct ex_link *l);
@@ -123,6 +125,12 @@ on_open(struct err **err, void *arg)
 	MUST(payload != NULL);
 	frame = xmalloc(FRAME_HEADER_LEN + n);
 	frame_encode(frame, FRAME_HELLO, l->epoch, payload, n);
+	if (l->spoiled) {
+		auto_free void *zeros = xcalloc(1, FRAME_RESYNC_LEN);
+
+		httpc_stream_write(l->stream, zeros, FRAME_RESYNC_LEN);
+	}
+	l->spoiled = true;
 	httpc_stream_write(l->stream, frame, FRAME_HEADER_LEN + n);
 }
 
@@ -229,8 +237,12 @@ attach(struct ex_link *l)
 		.on_drain = on_drain,
 		.arg = l };
 
-	if (l->started)
-		l->epoch++;
+	if (l->started) {
+		uint16_t r;
+
+		id_random_bytes(&r, sizeof(r));
+		l->epoch += 1u + r % EX_LINK_EPOCHS;
+	}
 	l->started = true;
 	loop_timer_start(l->welcome, EX_LINK_WELCOME_MS);
 	l->stream = httpc_stream_open(ex_engine_http(l->o.engine), &opt);
@@ -250,6 +262,7 @@ ex_link_new(const struct ex_link_options *opt)
 	l->o = *opt;
 	l->container = xstrdup(opt->container);
 	l->epoch = opt->epoch;
+	l->spoiled = opt->resumed;
 	l->backoff_ms = BACKOFF_MIN_MS;
 	l->again = loop_timer_new(opt->loop, "toolbox attach", inspect, l);
 	l->welcome = loop_timer_new(opt->loop, "toolbox welcome", late, l);

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 
 #define EX_LINK_WELCOME_MS 15000
+/* Every attach raises the epoch by 1 to this much, so that a step cannot guess it. */
+#define EX_LINK_EPOCHS 1024
 /* Frames that can wait are not sent while more than this is unsent. */
 #define EX_LINK_PENDING_MAX (512u << 10)
 
@@ -27,7 +29,9 @@ struct ex_link_options {
 	struct loop *loop;
 	struct ex_engine *engine;
 	const char *container;
-	uint32_t epoch; /* of the first attach */
+	uint32_t epoch; /* of the first attach; the following ones are at most EX_LINK_EPOCHS higher
+	                   each */
+	bool resumed;   /* an earlier process may have died in the middle of a frame */
 	/* Fills the position of HELLO. */
 	void (*position)(struct msg_hello *m, void *arg);
 	void (*on_up)(const struct msg_welcome *w, void *arg);
