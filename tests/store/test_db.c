@@ -25,7 +25,7 @@ static const struct db_stmt stmts_b[] = {
 	{ "child", "insert into child (item) values ($1)", 1 },
 	{ "pid", "select pg_backend_pid() as pid", 0 },
 	{ "slow", "select pg_sleep(30)", 0 },
-	{ "kill", "select pg_terminate_backend($1::int)", 1 },
+	{ "kill", "select pg_terminate_backend($1::int, 5000)", 1 },
 	{ "fail", "select 1 / $1::int as x", 1 },
 	{ "notify", "select pg_notify($1::text, $2::text)", 2 },
 	{ "serial", "set transaction isolation level serializable", 0 },
