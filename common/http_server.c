@@ -1,0 +1,792 @@
+#include "common/http_server.h"
+
+#include "common/buf.h"
+#include "common/http_head.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <search.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define HEADER_MAX_DEFAULT (32u << 10)
+#define IDLE_DEFAULT_MS 60000
+#define BACKLOG 512
+#define KEEPALIVE_IDLE_S 60
+/* Read ahead of a client that sends its next request while one is answered. */
+#define AHEAD_MAX (64u << 10)
+/* So much of a body that is too large is swallowed, so that the client gets to read the refusal. */
+#define SWALLOW_MAX (64u << 20)
+
+/*
+ * evhttp has one limit for all bodies, and tells nobody of a request before it is whole. So the
+ * bytes of a connection are held back in `held` until a header is complete; then the limit of that
+ * request is set, or a body that says itself that it is too large is swallowed and evhttp sees a
+ * request without one instead.
+ */
+enum conn_state { CONN_HEAD = 1, CONN_SWALLOW, CONN_REQUEST };
+
+struct conn {
+	struct http_server *server;
+	struct conn *prev, *next;
+	struct bufferevent *bev;
+	struct evhttp_connection *ev; /* NULL until adopted */
+	struct evbuffer *held;
+	enum conn_state state;
+	uint64_t swallow; /* bytes still to come */
+	bool refused;     /* the request that evhttp sees stands for one with too large a body */
+	bool touching;    /* we change the input ourselves */
+	struct http_req *req;
+};
+
+struct http_req {
+	struct conn *conn;         /* NULL when the client has left */
+	struct evhttp_request *ev; /* NULL when the server is gone */
+	char *path, *query, *peer;
+	enum http_method method;
+	char *content_type;
+	bool started; /* streaming */
+	void (*on_close)(void *);
+	void *close_arg;
+	void (*on_drain)(void *);
+	void *drain_arg;
+};
+
+struct http_server {
+	struct loop *loop;
+	struct evhttp *http;
+	struct evhttp_bound_socket *bound;
+	SSL_CTX *tls;
+	struct http_server_options o;
+	struct conn *conns;
+	void *by_bev; /* the same as a search tree */
+	struct loop_timer *adoption;
+	size_t unadopted;
+	char *unix_path;
+	int port;
+	bool freeing;
+};
+
+/* --- connections --- */
+
+static int
+compare(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)((const struct conn *)a)->bev;
+	uintptr_t y = (uintptr_t)((const struct conn *)b)->bev;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+conn_free(struct conn *c)
+{
+	tdelete(c, &c->server->by_bev, compare);
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		c->server->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	evbuffer_free(c->held);
+	free(c);
+}
+
+static struct conn *
+conn_find(struct http_server *s, struct bufferevent *bev)
+{
+	const struct conn key = { .bev = bev };
+	void *found = tfind(&key, &s->by_bev, compare);
+
+	return found != NULL ? *(struct conn **)found : NULL;
+}
+
+/* evhttp gives every byte of the input to the request it is reading. */
+static void
+give_back(struct conn *c)
+{
+	c->touching = true;
+	evbuffer_prepend_buffer(bufferevent_get_input(c->bev), c->held);
+	c->touching = false;
+}
+
+static void
+refuse(struct conn *c)
+{
+	static const char request[] =
+	    "POST / HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+	c->refused = true;
+	c->state = CONN_REQUEST;
+	evbuffer_drain(c->held, evbuffer_get_length(c->held));
+	evbuffer_add(c->held, request, sizeof(request) - 1);
+	give_back(c);
+}
+
+static void
+swallow(struct conn *c)
+{
+	size_t n = evbuffer_get_length(c->held);
+
+	n = n < c->swallow ? n : (size_t)c->swallow;
+	evbuffer_drain(c->held, n);
+	c->swallow -= n;
+	if (c->swallow == 0)
+		refuse(c);
+}
+
+static void
+take_head(struct conn *c)
+{
+	struct http_server *s = c->server;
+	size_t have = evbuffer_get_length(c->held);
+	const char *p = (const char *)evbuffer_pullup(c->held, -1);
+	size_t n = have > 0 ? http_head_end(p, have) : 0;
+	struct http_head h;
+	size_t limit = s->o.body_max;
+
+	if (n == 0 && have <= s->o.header_max)
+		return;
+	if (n == 0) { /* evhttp refuses it */
+		c->state = CONN_REQUEST;
+		give_back(c);
+		return;
+	}
+	http_head_read(&h, p, n);
+	if (s->o.body_limit != NULL && h.path[0] == '/')
+		limit = s->o.body_limit(h.method, h.path, s->o.arg);
+	if (h.length > limit) {
+		evbuffer_drain(c->held, n);
+		c->state = CONN_SWALLOW;
+		c->swallow = h.expects || h.length > SWALLOW_MAX ? 0 : h.length;
+		swallow(c);
+	} else {
+		/* A chunked body does not say how long it is: evhttp counts. */
+		if (c->ev != NULL)
+			evhttp_connection_set_max_body_size(c->ev, (ev_ssize_t)limit);
+		c->state = CONN_REQUEST;
+		give_back(c);
+	}
+	free(h.path);
+}
+
+static void
+look(struct conn *c)
+{
+	if (c->state == CONN_REQUEST)
+		return;
+	c->touching = true;
+	evbuffer_remove_buffer(bufferevent_get_input(c->bev), c->held, SIZE_MAX);
+	c->touching = false;
+	if (c->state == CONN_SWALLOW)
+		swallow(c);
+	else
+		take_head(c);
+}
+
+static void
+req_gone(struct http_req *r)
+{
+	void (*fn)(void *) = r->on_close;
+
+	r->conn = NULL;
+	r->on_close = NULL;
+	if (fn != NULL)
+		fn(r->close_arg);
+}
+
+static void
+on_closed(struct evhttp_connection *ev, void *arg)
+{
+	struct conn *c = arg;
+	struct http_req *r = c->req;
+	bool freeing = c->server->freeing;
+
+	(void)ev;
+	conn_free(c);
+	if (r == NULL)
+		return;
+	if (freeing)
+		r->ev = NULL; /* goes with its connection */
+	req_gone(r);
+}
+
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg);
+
+/* evhttp has taken the new connection, and made itself the owner of its callbacks. */
+static void
+adopt(struct conn *c)
+{
+	struct evbuffer *input = bufferevent_get_input(c->bev);
+	void *owner = NULL;
+
+	c->server->unadopted--;
+	bufferevent_getcb(c->bev, NULL, NULL, NULL, &owner);
+	if (owner == NULL) { /* it has ended already */
+		evbuffer_remove_cb(input, on_input, c);
+		bufferevent_decref(c->bev);
+		conn_free(c);
+		return;
+	}
+	bufferevent_decref(c->bev);
+	c->ev = owner;
+	evhttp_connection_set_closecb(c->ev, on_closed, c);
+}
+
+static void
+on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)input;
+	if (info->n_added == 0 || c->touching)
+		return;
+	if (c->ev == NULL)
+		adopt(c); /* it is there: evhttp reads */
+	look(c);
+}
+
+static void
+adopt_new(void *arg)
+{
+	struct http_server *s = arg;
+
+	for (struct conn *c = s->conns, *next; s->unadopted > 0; c = next) {
+		next = c->next;
+		if (c->ev == NULL)
+			adopt(c);
+	}
+}
+
+static struct bufferevent *
+on_accept(struct event_base *base, void *arg)
+{
+	struct http_server *s = arg;
+	struct bufferevent *bev;
+	struct conn *c;
+
+	if (s->tls != NULL)
+		bev = bufferevent_openssl_socket_new(
+		    base, -1, SSL_new(s->tls), BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	else
+		bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	MUST(bev != NULL);
+	if (s->tls != NULL)
+		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	c = xcalloc(1, sizeof(*c));
+	c->server = s;
+	c->bev = bev;
+	c->state = CONN_HEAD;
+	c->held = evbuffer_new();
+	MUST(c->held != NULL);
+	c->next = s->conns;
+	if (c->next != NULL)
+		c->next->prev = c;
+	s->conns = c;
+	evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
+	bufferevent_incref(bev);
+	MUST(tsearch(c, &s->by_bev, compare) != NULL);
+	s->unadopted++;
+	loop_timer_start(s->adoption, 0);
+	return bev;
+}
+
+/* --- requests --- */
+
+static void
+set_timeouts(struct conn *c, bool reading)
+{
+	const struct http_server_options *o = &c->server->o;
+	struct timeval tv = { (time_t)(o->idle_timeout_ms / 1000),
+		(suseconds_t)(o->idle_timeout_ms % 1000) * 1000 };
+
+	bufferevent_set_timeouts(c->bev, reading ? &tv : NULL, &tv);
+}
+
+/* The answer is with the kernel, the connection stays: its next request may be here already. */
+static void
+on_complete(struct evhttp_request *ev, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)ev;
+	c->state = CONN_HEAD;
+	bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
+	set_timeouts(c, true);
+	if (evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)
+		look(c);
+}
+
+/* While a handler works we read on to notice that the client leaves; evhttp itself must not see
+ * what comes then. */
+static void
+watch_client(struct conn *c)
+{
+	bufferevent_data_cb writecb;
+	bufferevent_event_cb eventcb;
+	void *owner;
+
+	bufferevent_getcb(c->bev, NULL, &writecb, &eventcb, &owner);
+	bufferevent_setcb(c->bev, NULL, writecb, eventcb, owner);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, AHEAD_MAX);
+	set_timeouts(c, false);
+	bufferevent_enable(c->bev, EV_READ);
+}
+
+static void
+req_free(struct http_req *r)
+{
+	if (r->conn != NULL)
+		r->conn->req = NULL;
+	free(r->path);
+	free(r->query);
+	free(r->peer);
+	free(r->content_type);
+	free(r);
+}
+
+static struct http_req *
+req_new(struct conn *c, struct evhttp_request *ev, const char *target)
+{
+	struct http_req *r = xcalloc(1, sizeof(*r));
+	const char *method;
+	size_t path_len = strcspn(target, "?#");
+	char *address = NULL;
+	ev_uint16_t port = 0;
+
+	r->conn = c;
+	r->ev = ev;
+	r->path = xstrndup(target, path_len);
+	r->query = target[path_len] == '?'
+	               ? xstrndup(target + path_len + 1, strcspn(target + path_len + 1, "#"))
+	               : xstrdup("");
+	evhttp_connection_get_peer(c->ev, &address, &port);
+	r->peer = xstrdup(address != NULL ? address : "");
+	method = http_req_method_name(r);
+	r->method = http_head_method(method, strlen(method));
+	c->req = r;
+	return r;
+}
+
+static void
+on_request(struct evhttp_request *ev, void *arg)
+{
+	struct http_server *s = arg;
+	struct evhttp_connection *evcon = evhttp_request_get_connection(ev);
+	struct conn *c = conn_find(s, evhttp_connection_get_bufferevent(evcon));
+	const char *target = http_head_target(evhttp_request_get_uri(ev));
+
+	MUST(c != NULL && c->req == NULL);
+	if (c->refused) {
+		evhttp_send_error(ev, s->o.too_large_status, NULL);
+		return;
+	}
+	if (target == NULL || s->freeing) {
+		evhttp_send_error(ev, s->freeing ? 503 : 400, NULL);
+		return;
+	}
+	evhttp_request_set_on_complete_cb(ev, on_complete, c);
+	watch_client(c);
+	s->o.handler(req_new(c, ev, target), s->o.arg);
+}
+
+enum http_method
+http_req_method(const struct http_req *r)
+{
+	return r->method;
+}
+
+const char *
+http_req_method_name(const struct http_req *r)
+{
+	static const struct {
+		enum evhttp_cmd_type cmd;
+		const char *name;
+	} names[] = {
+		{ EVHTTP_REQ_GET, "GET" },
+		{ EVHTTP_REQ_POST, "POST" },
+		{ EVHTTP_REQ_HEAD, "HEAD" },
+		{ EVHTTP_REQ_PUT, "PUT" },
+		{ EVHTTP_REQ_DELETE, "DELETE" },
+		{ EVHTTP_REQ_OPTIONS, "OPTIONS" },
+		{ EVHTTP_REQ_TRACE, "TRACE" },
+		{ EVHTTP_REQ_CONNECT, "CONNECT" },
+		{ EVHTTP_REQ_PATCH, "PATCH" },
+	};
+
+	for (size_t i = 0; r->ev != NULL && i < ARRAY_LEN(names); i++)
+		if (names[i].cmd == evhttp_request_get_command(r->ev))
+			return names[i].name;
+	return "";
+}
+
+const char *
+http_req_path(const struct http_req *r)
+{
+	return r->path;
+}
+
+const char *
+http_req_query(const struct http_req *r)
+{
+	return r->query;
+}
+
+const char *
+http_req_header(const struct http_req *r, const char *name)
+{
+	return r->ev != NULL ? evhttp_find_header(evhttp_request_get_input_headers(r->ev), name)
+	                     : NULL;
+}
+
+const char *
+http_req_peer(const struct http_req *r)
+{
+	return r->peer;
+}
+
+const void *
+http_req_body(const struct http_req *r, size_t *len)
+{
+	struct evbuffer *b = r->ev != NULL ? evhttp_request_get_input_buffer(r->ev) : NULL;
+
+	*len = b != NULL ? evbuffer_get_length(b) : 0;
+	return *len > 0 ? (const void *)evbuffer_pullup(b, -1) : "";
+}
+
+void
+http_req_on_close(struct http_req *r, void (*fn)(void *arg), void *arg)
+{
+	r->on_close = fn;
+	r->close_arg = arg;
+}
+
+bool
+http_req_gone(const struct http_req *r)
+{
+	return r->conn == NULL;
+}
+
+/* --- answers --- */
+
+/* A value with a line break in it is dropped: evhttp refuses it. */
+static void
+set_header(struct http_req *r, const char *name, const char *value)
+{
+	struct evkeyvalq *out;
+
+	if (r->ev == NULL)
+		return;
+	out = evhttp_request_get_output_headers(r->ev);
+	if (strpbrk(value, "\r\n") != NULL || evhttp_add_header(out, name, value) != 0)
+		log_warn("an HTTP header was left out", LOG_STR("name", name));
+}
+
+void
+http_reply_header(struct http_req *r, const char *name, const char *value)
+{
+	set_header(r, name, value);
+}
+
+void
+http_reply(struct http_req *r, int status, const char *content_type, const void *body, size_t len)
+{
+	struct evhttp_request *ev = r->ev;
+	struct evbuffer *out;
+	char length[32];
+
+	MUST(!r->started);
+	if (content_type != NULL)
+		set_header(r, "Content-Type", content_type);
+	snprintf(length, sizeof(length), "%zu", len);
+	if (status >= 200 && status != 204 && status != 304)
+		set_header(r, "Content-Length", length);
+	out = evbuffer_new();
+	MUST(out != NULL);
+	if (r->method != HTTP_HEAD)
+		evbuffer_add(out, body, len);
+	req_free(r);
+	if (ev != NULL)
+		evhttp_send_reply(ev, status, NULL, out);
+	evbuffer_free(out);
+}
+
+void
+http_stream_start(struct http_req *r, int status, const char *content_type)
+{
+	MUST(!r->started);
+	r->started = true;
+	if (content_type != NULL)
+		set_header(r, "Content-Type", content_type);
+	if (r->ev != NULL && r->conn != NULL)
+		evhttp_send_reply_start(r->ev, status, NULL);
+}
+
+static void
+on_drained(struct evhttp_connection *ev, void *arg)
+{
+	struct http_req *r = arg;
+	void (*fn)(void *) = r->on_drain;
+
+	(void)ev;
+	if (fn == NULL || http_stream_pending(r) > 0)
+		return;
+	r->on_drain = NULL;
+	fn(r->drain_arg);
+}
+
+void
+http_stream_write(struct http_req *r, const void *p, size_t n)
+{
+	struct evbuffer *out;
+
+	MUST(r->started);
+	if (r->conn == NULL || r->ev == NULL || n == 0)
+		return;
+	out = evbuffer_new();
+	MUST(out != NULL);
+	evbuffer_add(out, p, n);
+	evhttp_send_reply_chunk_with_cb(r->ev, out, on_drained, r);
+	evbuffer_free(out);
+}
+
+size_t
+http_stream_pending(const struct http_req *r)
+{
+	return r->conn != NULL ? evbuffer_get_length(bufferevent_get_output(r->conn->bev)) : 0;
+}
+
+void
+http_stream_on_drain(struct http_req *r, void (*fn)(void *arg), void *arg)
+{
+	r->on_drain = fn;
+	r->drain_arg = arg;
+}
+
+void
+http_stream_end(struct http_req *r)
+{
+	struct evhttp_request *ev = r->ev;
+
+	MUST(r->started);
+	req_free(r);
+	if (ev != NULL)
+		evhttp_send_reply_end(ev);
+}
+
+void
+http_stream_abort(struct http_req *r)
+{
+	struct evhttp_connection *evcon = r->conn != NULL ? r->conn->ev : NULL;
+	struct evhttp_request *ev = r->ev;
+
+	req_free(r);
+	if (evcon != NULL)
+		evhttp_connection_free(evcon); /* and its request */
+	else if (ev != NULL)
+		evhttp_send_reply_end(ev); /* frees it: nobody is there */
+}
+
+/* --- the listener --- */
+
+static int
+listen_unix(struct http_server *s, int *fd, const char *path, struct err **err)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct stat st;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return err_set(err, ERR_INVALID, "socket path %s is too long", path);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0 || bind(*fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
+	    listen(*fd, BACKLOG) != 0)
+		return err_set_errno(err, errno, "listen on unix:%s", path);
+	s->unix_path = xstrdup(path);
+	return 0;
+}
+
+/* Accepted sockets inherit the options. */
+static void
+tcp_options(int fd)
+{
+	int one = 1, idle = KEEPALIVE_IDLE_S;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+static int
+listen_tcp(struct http_server *s, int *fd, const char *where, struct err **err)
+{
+	const char *colon = strrchr(where, ':');
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct addrinfo *found = NULL;
+	struct sockaddr_storage bound;
+	socklen_t len = sizeof(bound);
+	int rc;
+
+	if (colon == NULL || colon[1] == '\0')
+		return err_set(
+		    err, ERR_INVALID, "\"%s\" is no address to listen on; write host:port", where);
+	bool bracket = where[0] == '[' && colon[-1] == ']';
+	auto_free char *host = xstrndup(where + bracket, (size_t)(colon - where) - 2 * bracket);
+	rc = getaddrinfo(*host != '\0' ? host : NULL, colon + 1, &hints, &found);
+	if (rc != 0)
+		return err_set(err, ERR_INVALID, "listen on %s: %s", where, gai_strerror(rc));
+	*fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd >= 0)
+		tcp_options(*fd);
+	if (*fd < 0 || bind(*fd, found->ai_addr, found->ai_addrlen) != 0 ||
+	    listen(*fd, BACKLOG) != 0)
+		rc = err_set_errno(err, errno, "listen on %s", where);
+	freeaddrinfo(found);
+	if (rc != 0 || getsockname(*fd, (struct sockaddr *)&bound, &len) != 0)
+		return rc;
+	s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+	                                            : ((struct sockaddr_in *)&bound)->sin_port);
+	return 0;
+}
+
+static int
+listen_on(struct http_server *s, const char *where, struct err **err)
+{
+	auto_close int fd = -1;
+	struct evconnlistener *l;
+	int rc = strncmp(where, "unix:", 5) == 0 ? listen_unix(s, &fd, where + 5, err)
+	                                         : listen_tcp(s, &fd, where, err);
+
+	if (rc != 0)
+		return rc;
+	l = evconnlistener_new(
+	    loop_base(s->loop), NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (l == NULL)
+		return err_set(err, ERR_INTERNAL, "listen on %s: no listener", where);
+	fd = -1;
+	s->bound = evhttp_bind_listener(s->http, l);
+	MUST(s->bound != NULL);
+	return 0;
+}
+
+static int
+tls_error(struct err **err, const char *file)
+{
+	char text[256];
+
+	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
+	ERR_clear_error();
+	return err_set(err, ERR_INVALID, "%s: %s", file, text);
+}
+
+static int
+tls_set_up(struct http_server *s, const struct http_server_options *o, struct err **err)
+{
+	if (o->cert_file == NULL || o->key_file == NULL)
+		return 0;
+	s->tls = SSL_CTX_new(TLS_server_method());
+	MUST(s->tls != NULL);
+	SSL_CTX_set_min_proto_version(s->tls, TLS1_2_VERSION);
+	if (SSL_CTX_use_certificate_chain_file(s->tls, o->cert_file) != 1)
+		return tls_error(err, o->cert_file);
+	if (SSL_CTX_use_PrivateKey_file(s->tls, o->key_file, SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_check_private_key(s->tls) != 1)
+		return tls_error(err, o->key_file);
+	return 0;
+}
+
+static void
+set_up(struct http_server *s)
+{
+	s->http = evhttp_new(loop_base(s->loop));
+	MUST(s->http != NULL);
+	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
+	                                        EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+	                                        EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
+	                                        EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
+	evhttp_set_max_headers_size(s->http, (ev_ssize_t)s->o.header_max);
+	evhttp_set_max_body_size(s->http, (ev_ssize_t)s->o.body_max);
+	evhttp_set_default_content_type(s->http, NULL);
+	evhttp_set_gencb(s->http, on_request, s);
+	evhttp_set_bevcb(s->http, on_accept, s);
+	struct timeval tv = { (time_t)(s->o.idle_timeout_ms / 1000),
+		(suseconds_t)(s->o.idle_timeout_ms % 1000) * 1000 };
+	evhttp_set_timeout_tv(s->http, &tv);
+}
+
+int
+http_server_new(struct http_server **out, struct loop *loop, const struct http_server_options *opt,
+    struct err **err)
+{
+	struct http_server *s = xcalloc(1, sizeof(*s));
+	int rc;
+
+	s->loop = loop;
+	s->o = *opt;
+	s->adoption = loop_timer_new(loop, "new http connections", adopt_new, s);
+	s->o.header_max = opt->header_max > 0 ? opt->header_max : HEADER_MAX_DEFAULT;
+	s->o.too_large_status = opt->too_large_status > 0 ? opt->too_large_status : 413;
+	s->o.idle_timeout_ms = opt->idle_timeout_ms > 0 ? opt->idle_timeout_ms : IDLE_DEFAULT_MS;
+	set_up(s);
+	rc = tls_set_up(s, opt, err);
+	if (rc == 0)
+		rc = listen_on(s, opt->listen, err);
+	s->o.listen = s->o.cert_file = s->o.key_file = NULL;
+	if (rc != 0) {
+		http_server_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void
+http_server_close(struct http_server *s)
+{
+	if (s->bound != NULL)
+		evhttp_del_accept_socket(s->http, s->bound);
+	s->bound = NULL;
+	if (s->unix_path != NULL)
+		unlink(s->unix_path);
+}
+
+void
+http_server_free(struct http_server *s)
+{
+	if (s == NULL)
+		return;
+	http_server_close(s);
+	s->freeing = true;
+	adopt_new(s);
+	evhttp_free(s->http);
+	loop_timer_free(s->adoption);
+	MUST(s->conns == NULL);
+	SSL_CTX_free(s->tls);
+	free(s->unix_path);
+	free(s);
+}
+
+int
+http_server_port(const struct http_server *s)
+{
+	return s->port;
+}
