@@ -1,37 +1,48 @@
-/* The one door to the gateway, and to curl. */
+/* The one door to the gateway. */
 #include "cli.h"
 
+#include "common/http_server.h"
+#include "common/httpc.h"
+#include "common/loop.h"
 #include "common/mem.h"
 
-#include <curl/curl.h>
 #include <string.h>
-#include <strings.h>
 
-#define CONNECT_TIMEOUT_MS 10000L
-#define CALL_TIMEOUT_MS 60000L
-#define CURSOR_MAX 4096
+#define CALL_TIMEOUT_MS 60000
 
-struct cli_api {
-	CURL *call; /* reused, so that connections are */
-	struct curl_slist *headers;
+struct line {
+	struct loop *loop;
+	struct httpc *http;
 };
+struct cli_api {
+	struct line calls, streams; /* apart, so that no stream's callback comes from a call */
+	char *auth;                 /* header, or NULL */
+};
+
+static void
+line_init(struct line *l)
+{
+	l->loop = loop_new();
+	l->http = httpc_new(l->loop);
+}
+
+static void
+line_fini(struct line *l)
+{
+	httpc_free(l->http);
+	loop_free(l->loop);
+}
 
 static struct cli_api *
 api_get(struct cli *c)
 {
 	if (c->api)
 		return c->api;
-	curl_global_init(CURL_GLOBAL_DEFAULT);
 	struct cli_api *a = c->api = xcalloc(1, sizeof(*a));
-	a->call = curl_easy_init();
-	MUST(a->call);
-	if (*c->token) {
-		auto_free char *auth = xasprintf("Authorization: token %s", c->token);
-		a->headers = curl_slist_append(a->headers, auth);
-	}
-	a->headers = curl_slist_append(a->headers, "Content-Type: application/json");
-	a->headers = curl_slist_append(a->headers, "Expect:");
-	MUST(a->headers);
+	line_init(&a->calls);
+	line_init(&a->streams);
+	if (*c->token)
+		a->auth = xasprintf("Authorization: token %s", c->token);
 	return a;
 }
 
@@ -40,10 +51,16 @@ cli_api_free(struct cli_api *a)
 {
 	if (!a)
 		return;
-	curl_easy_cleanup(a->call);
-	curl_slist_free_all(a->headers);
+	line_fini(&a->calls);
+	line_fini(&a->streams);
+	free(a->auth);
 	free(a);
-	curl_global_cleanup();
+}
+
+void
+cli_on_signal(struct cli *c, int signum, void (*fn)(int signum, void *arg), void *arg)
+{
+	loop_on_signal(api_get(c)->streams.loop, signum, fn, arg);
 }
 
 static char *
@@ -59,56 +76,7 @@ url_of(const struct cli *c, const char *path)
 char *
 cli_api_escape(const char *segment)
 {
-	char *escaped = curl_easy_escape(NULL, segment, 0);
-
-	MUST(escaped);
-	char *copy = xstrdup(escaped);
-	curl_free(escaped);
-	return copy;
-}
-
-static void
-common_setup(CURL *h, const struct cli_api *a, const char *url)
-{
-	curl_easy_reset(h);
-	curl_easy_setopt(h, CURLOPT_URL, url);
-	curl_easy_setopt(h, CURLOPT_HTTPHEADER, a->headers);
-	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(h, CURLOPT_TCP_KEEPIDLE, 15L);
-	curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, 5L);
-	curl_easy_setopt(h, CURLOPT_USERAGENT, "millrace");
-}
-
-static size_t
-on_body(char *p, size_t size, size_t n, void *arg)
-{
-	struct buf *body = arg;
-
-	if (body->len + size * n > CLI_REPLY_MAX)
-		return 0;
-	buf_append(body, p, size * n);
-	return size * n;
-}
-
-static size_t
-on_header(char *p, size_t size, size_t n, void *arg)
-{
-	static const char name[] = "X-Agola-Cursor:";
-	size_t len = size * n, skip = sizeof(name) - 1;
-	char **cursor = arg;
-
-	if (len <= skip || len > CURSOR_MAX || strncasecmp(p, name, skip) != 0)
-		return len;
-	while (skip < len && p[skip] == ' ')
-		skip++;
-	while (len > skip && (p[len - 1] == '\r' || p[len - 1] == '\n' || p[len - 1] == ' '))
-		len--;
-	free(*cursor);
-	*cursor = xstrndup(p + skip, len - skip);
-	return size * n;
+	return http_encode(segment);
 }
 
 static const struct {
@@ -170,6 +138,57 @@ status_error(const struct cli *c, long status, const struct buf *body, struct er
 	    status >= 500 ? "see the gateway's log" : "is this a Millrace gateway?");
 }
 
+struct answer {
+	bool done;
+	long status;
+	struct buf body;
+	char *header;
+	struct err *err;
+};
+
+static void
+on_answer(struct httpc_response *resp, struct err **err, void *arg)
+{
+	struct answer *a = arg;
+
+	a->done = true;
+	a->status = resp->status;
+	a->body = resp->body;
+	a->header = steal(&resp->header);
+	a->err = steal(err);
+	resp->body = (struct buf)BUF_INIT;
+}
+
+static void
+answer_fini(struct answer *a)
+{
+	buf_free(&a->body);
+	free(a->header);
+	err_free(a->err);
+}
+
+static int
+answer_check(
+    const struct cli *c, const struct answer *a, const char *url, json_t **out, struct err **err)
+{
+	if (a->err && a->err->code == ERR_INVALID)
+		return err_set(err, ERR_INTERNAL, "%s", err_msg(a->err));
+	if (a->err)
+		return err_set(err, ERR_UNAVAILABLE,
+		    "cannot reach the gateway at %s: %s; is it running, and is its address right "
+		    "(--gateway-url or MILLRACE_URL)?",
+		    c->url, err_msg(a->err));
+	if (a->status < 200 || a->status > 299)
+		return status_error(c, a->status, &a->body, err);
+	if (!out)
+		return 0;
+	*out = NULL;
+	if (a->body.len == 0)
+		return 0;
+	int rc = json_parse(out, buf_str(&a->body), a->body.len, err);
+	return rc ? err_wrap(err, "the answer of %s is no JSON", url) : 0;
+}
+
 static int
 call(struct cli *c, const char *method, const char *path, const json_t *body, json_t **out,
     char **cursor, struct err **err)
@@ -177,38 +196,27 @@ call(struct cli *c, const char *method, const char *path, const json_t *body, js
 	struct cli_api *a = api_get(c);
 	auto_free char *url = url_of(c, path);
 	auto_free char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	auto_buf reply = BUF_INIT;
-	long status = 0;
+	const char *headers[] = { "Content-Type: application/json", a->auth, NULL };
+	__attribute__((cleanup(answer_fini))) struct answer answer = { 0 };
+	const struct httpc_options opt = {
+		.method = method,
+		.url = url,
+		.headers = headers,
+		.body = text,
+		.body_len = text ? strlen(text) : 0,
+		.max_body = CLI_REPLY_MAX,
+		.timeout_ms = CALL_TIMEOUT_MS,
+		.want_header = cursor ? "X-Agola-Cursor" : NULL,
+		.done = on_answer,
+		.arg = &answer,
+	};
 
-	common_setup(a->call, a, url);
-	curl_easy_setopt(a->call, CURLOPT_TIMEOUT_MS, CALL_TIMEOUT_MS);
-	if (text || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0)
-		curl_easy_setopt(a->call, CURLOPT_POSTFIELDS, text ? text : "");
-	curl_easy_setopt(a->call, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(a->call, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(a->call, CURLOPT_WRITEDATA, &reply);
-	if (cursor) {
-		curl_easy_setopt(a->call, CURLOPT_HEADERFUNCTION, on_header);
-		curl_easy_setopt(a->call, CURLOPT_HEADERDATA, cursor);
-	}
-	CURLcode rc = curl_easy_perform(a->call);
-	if (rc == CURLE_WRITE_ERROR)
-		return err_set(err, ERR_INTERNAL, "the answer of %s is too large", url);
-	if (rc)
-		return err_set(err, ERR_UNAVAILABLE,
-		    "cannot reach the gateway at %s: %s; is it running, and is its address right "
-		    "(--gateway-url or MILLRACE_URL)?",
-		    c->url, curl_easy_strerror(rc));
-	curl_easy_getinfo(a->call, CURLINFO_RESPONSE_CODE, &status);
-	if (status < 200 || status > 299)
-		return status_error(c, status, &reply, err);
-	if (!out)
-		return 0;
-	*out = NULL;
-	if (reply.len == 0)
-		return 0;
-	int r = json_parse(out, buf_str(&reply), reply.len, err);
-	return r ? err_wrap(err, "the answer of %s is no JSON", url) : 0;
+	httpc_start(a->calls.http, &opt);
+	while (!answer.done)
+		loop_run_once(a->calls.loop, -1);
+	if (cursor && answer.header)
+		*cursor = steal(&answer.header);
+	return answer_check(c, &answer, url, out, err);
 }
 
 int
@@ -252,16 +260,14 @@ cli_api_list(struct cli *c, const char *path, size_t limit, json_t **out, struct
 
 struct cli_stream {
 	struct cli_streams *set;
-	CURL *h;
+	struct httpc_req *req;
 	const struct cli_stream_ops *ops;
 	void *arg;
 	struct cli_stream *next;
 };
 struct cli_streams {
 	struct cli *c;
-	CURLM *multi;
 	struct cli_stream *list;
-	bool got; /* data came in this round */
 };
 
 struct cli_streams *
@@ -271,8 +277,6 @@ cli_streams_new(struct cli *c)
 
 	api_get(c);
 	s->c = c;
-	s->multi = curl_multi_init();
-	MUST(s->multi);
 	return s;
 }
 
@@ -284,8 +288,8 @@ stream_free(struct cli_stream *st)
 			*p = st->next;
 			break;
 		}
-	curl_multi_remove_handle(st->set->multi, st->h);
-	curl_easy_cleanup(st->h);
+	if (st->req)
+		httpc_cancel(st->req);
 	free(st);
 }
 
@@ -294,21 +298,28 @@ cli_streams_free(struct cli_streams *s)
 {
 	while (s->list)
 		stream_free(s->list);
-	curl_multi_cleanup(s->multi);
 	free(s);
 }
 
-static size_t
-on_stream(char *p, size_t size, size_t n, void *arg)
+static int
+on_stream(const void *p, size_t n, void *arg)
 {
 	struct cli_stream *st = arg;
-	long status = 0;
 
-	curl_easy_getinfo(st->h, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200)
-		st->ops->on_data(st->arg, p, size * n);
-	st->set->got = true;
-	return size * n;
+	st->ops->on_data(st->arg, p, n);
+	return 0;
+}
+
+static void
+on_stream_end(struct httpc_response *resp, struct err **err, void *arg)
+{
+	struct cli_stream *st = arg;
+	const struct cli_stream_ops *ops = st->ops;
+	void *ops_arg = st->arg;
+
+	st->req = NULL;
+	stream_free(st);
+	ops->on_end(ops_arg, resp->status, *err ? err_msg(*err) : NULL);
 }
 
 struct cli_stream *
@@ -317,59 +328,27 @@ cli_stream_open(
 {
 	struct cli_stream *st = xcalloc(1, sizeof(*st));
 	auto_free char *url = url_of(s->c, path);
+	const char *headers[] = { s->c->api->auth, NULL };
+	const struct httpc_options opt = {
+		.method = "GET",
+		.url = url,
+		.headers = headers,
+		.on_data = on_stream,
+		.done = on_stream_end,
+		.arg = st,
+	};
 
 	st->set = s;
 	st->ops = ops;
 	st->arg = arg;
-	st->h = curl_easy_init();
-	MUST(st->h);
-	common_setup(st->h, s->c->api, url);
-	curl_easy_setopt(st->h, CURLOPT_WRITEFUNCTION, on_stream);
-	curl_easy_setopt(st->h, CURLOPT_WRITEDATA, st);
-	curl_easy_setopt(st->h, CURLOPT_PRIVATE, st);
 	st->next = s->list;
 	s->list = st;
-	curl_multi_add_handle(s->multi, st->h);
+	st->req = httpc_start(s->c->api->streams.http, &opt);
 	return st;
-}
-
-/* True when a stream ended. */
-static bool
-streams_reap(struct cli_streams *s)
-{
-	CURLMsg *m;
-	int left;
-	bool ended = false;
-
-	while ((m = curl_multi_info_read(s->multi, &left))) {
-		struct cli_stream *st = NULL;
-		long status = 0;
-
-		if (m->msg != CURLMSG_DONE)
-			continue;
-		CURLcode rc = m->data.result;
-		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &st);
-		curl_easy_getinfo(m->easy_handle, CURLINFO_RESPONSE_CODE, &status);
-		const struct cli_stream_ops *ops = st->ops;
-		void *arg = st->arg;
-		stream_free(st);
-		ops->on_end(arg, status, rc ? curl_easy_strerror(rc) : NULL);
-		ended = true;
-	}
-	return ended;
 }
 
 void
 cli_streams_wait(struct cli_streams *s, int timeout_ms)
 {
-	int running = 0;
-
-	s->got = false;
-	curl_multi_perform(s->multi, &running);
-	if (streams_reap(s) || s->got)
-		return;
-	/* Without streams this is the plain wait. A signal ends it early. */
-	curl_multi_poll(s->multi, NULL, 0, timeout_ms, NULL);
-	curl_multi_perform(s->multi, &running);
-	streams_reap(s);
+	loop_run_once(s->c->api->streams.loop, timeout_ms);
 }

@@ -85,6 +85,8 @@ int cli_api_list(
     struct cli *c, const char *path, size_t limit, json_t **out, struct err **err) MUSTCHECK;
 char *cli_api_escape(const char *segment); /* one path segment or query value */
 void cli_api_free(struct cli_api *api);
+/* fn is called from inside cli_streams_wait(), which it ends. */
+void cli_on_signal(struct cli *c, int signum, void (*fn)(int signum, void *arg), void *arg);
 
 /* Streams that run at the same time. Callbacks come from cli_streams_wait() only; the stream is
  * gone when on_end returns. status 0: no answer; error NULL: the body was complete. */
@@ -98,7 +100,8 @@ struct cli_streams *cli_streams_new(struct cli *c);
 void cli_streams_free(struct cli_streams *s); /* without on_end for those still open */
 struct cli_stream *cli_stream_open(
     struct cli_streams *s, const char *path, const struct cli_stream_ops *ops, void *arg);
-/* Waits until something arrived, a stream ended or the time is over; signals end it too. */
+/* Waits until something arrived, a stream ended, a signal of cli_on_signal() came or the time is
+ * over. */
 void cli_streams_wait(struct cli_streams *s, int timeout_ms);
 
 /* --- output (out.c, lines.c) --- */

@@ -54,12 +54,15 @@ struct follow {
 	struct err *fatal;
 };
 
-static volatile sig_atomic_t interrupted;
+static bool interrupted;
 
+/* A second one ends the process at once. */
 static void
-on_signal(int sig)
+on_signal(int signum, void *arg)
 {
-	interrupted = sig;
+	(void)arg;
+	interrupted = true;
+	signal(signum, SIG_DFL);
 }
 
 int64_t
@@ -444,10 +447,9 @@ int
 cli_follow(struct cli *c, const char *runs_path, const uint64_t *numbers, size_t n)
 {
 	struct follow f = { .c = c, .runs_path = runs_path, .nruns = n };
-	struct sigaction sa = { .sa_handler = on_signal };
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	cli_on_signal(c, SIGINT, on_signal, NULL);
+	cli_on_signal(c, SIGTERM, on_signal, NULL);
 	f.runs = xcalloc(n + 1, sizeof(*f.runs));
 	for (size_t i = 0; i < n; i++)
 		f.runs[i].number = numbers[i];

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define CONNECT_TIMEOUT_MS 10000
+#define HEADER_MAX 4096
 
 struct httpc_req {
 	struct httpc *h;
@@ -21,6 +22,7 @@ struct httpc_req {
 	char curl_error[CURL_ERROR_SIZE];
 	struct httpc_response resp;
 	size_t max_body;
+	char *want_header;
 	bool waiting;   /* not with curl yet: it was started from inside a callback of curl */
 	bool cancelled; /* from inside a callback of curl */
 	bool too_large, aborted;
@@ -66,6 +68,8 @@ free_req(struct httpc_req *r)
 	curl_easy_cleanup(r->easy);
 	curl_slist_free_all(r->headers);
 	buf_free(&r->resp.body);
+	free(r->resp.header);
+	free(r->want_header);
 	free(r->what);
 	free(r);
 }
@@ -158,14 +162,14 @@ finish(struct httpc_req *r, CURLcode rc)
 		finish_connect(r, rc);
 		return;
 	}
-	r->resp.body = (struct buf)BUF_INIT;
-	if (rc == CURLE_OK)
-		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &resp.status);
-	else
+	r->resp = (struct httpc_response){ 0 };
+	curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &resp.status);
+	if (rc != CURLE_OK)
 		result_error(r, rc, &err);
 	free_req(r);
 	done(&resp, &err, arg);
 	buf_free(&resp.body);
+	free(resp.header);
 }
 
 /* What callbacks of curl could not do themselves. */
@@ -326,6 +330,24 @@ on_body(char *p, size_t size, size_t count, void *arg)
 	return r->aborted || r->cancelled ? 0 : n;
 }
 
+static size_t
+on_header(char *p, size_t size, size_t count, void *arg)
+{
+	struct httpc_req *r = arg;
+	size_t n = size * count, at = strlen(r->want_header);
+
+	if (n <= at || n > HEADER_MAX || p[at] != ':' || strncasecmp(p, r->want_header, at) != 0)
+		return n;
+	at++;
+	while (at < n && (p[at] == ' ' || p[at] == '\t'))
+		at++;
+	while (n > at && strchr("\r\n \t", p[n - 1]) != NULL)
+		n--;
+	free(r->resp.header);
+	r->resp.header = xstrndup(p + at, n - at);
+	return size * count;
+}
+
 static char *
 describe(const char *method, const char *url)
 {
@@ -347,6 +369,8 @@ new_req(struct httpc *h, const char *method, const char *url, const char *unix_s
 	curl_easy_setopt(r->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(r->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(r->easy, CURLOPT_TCP_KEEPIDLE, 15L);
+	curl_easy_setopt(r->easy, CURLOPT_TCP_KEEPINTVL, 5L);
 	curl_easy_setopt(r->easy, CURLOPT_USERAGENT, "millrace");
 	if (unix_socket != NULL)
 		curl_easy_setopt(r->easy, CURLOPT_UNIX_SOCKET_PATH, unix_socket);
@@ -428,6 +452,11 @@ httpc_start(struct httpc *h, const struct httpc_options *opt)
 	curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r);
+	if (opt->want_header != NULL) {
+		r->want_header = xstrdup(opt->want_header);
+		curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION, on_header);
+		curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, r);
+	}
 	if (opt->ca_file != NULL)
 		curl_easy_setopt(r->easy, CURLOPT_CAINFO, opt->ca_file);
 	start_req(r);

@@ -20,8 +20,9 @@ struct httpc;
 struct httpc_req;
 
 struct httpc_response {
-	long status;
+	long status;     /* 0: no answer came; with err set it may be of a broken answer */
 	struct buf body; /* empty when streamed */
+	char *header;    /* value of want_header, NULL when the answer has none */
 };
 
 #define HTTPC_REFUSAL_MAX (64u << 10)
@@ -38,6 +39,7 @@ struct httpc_options {
 	int64_t timeout_ms;         /* whole request; 0: none (streams) */
 	int64_t idle_timeout_ms;    /* no byte for so long; 0: none */
 	const char *ca_file;        /* NULL: system */
+	const char *want_header; /* name of a header of the answer to keep; at most 4 KiB of it */
 	/* Streaming: return non-zero to abort (ends with ERR_CANCELED). The body of an answer with
 	 * status >= 400 is collected instead, cut at HTTPC_REFUSAL_MAX. */
 	int (*on_data)(const void *p, size_t n, void *arg);
