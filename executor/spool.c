@@ -64,7 +64,6 @@ open_log(struct ex_spool *s, unsigned i, struct err **err)
 		return err_set_errno(err, errno, "open %s", path);
 	if (ex_spool_file_recover(l->fd, &l->durable, err) != 0)
 		return err_wrap(err, "%s", path);
-	l->pending_raw = l->durable.raw;
 	return 0;
 }
 
@@ -125,6 +124,7 @@ ex_spool_open(struct ex_spool **out, struct loop *loop, struct work_pool *pool, 
 			destroy(s);
 			return rc;
 		}
+		s->logs[i].pending_raw = s->logs[i].durable.raw;
 	}
 	*out = s;
 	return 0;
