@@ -89,40 +89,55 @@ add_pattern(struct ex_mask_set *set, const void *bytes, size_t n)
 	set->nodes[at].match = (uint32_t)n;
 }
 
-/* The characters of base64 that depend on the secret alone when k bytes of something precede it. */
 static void
-add_base64(struct ex_mask_set *set, const uint8_t *p, size_t n, unsigned k)
+add_base64_text(struct ex_mask_set *set, const char *text, size_t n)
 {
-	static const char std[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t chars = (k + n) * 8 / 6, first = k == 0 ? 0 : k + 1, i;
-	char *text, *url;
+	char *url = xmemdup(text, n);
 
-	if (chars < first + MASK_SECRET_MIN)
-		return;
-	text = xmalloc(chars - first);
-	for (i = first; i < chars; i++) {
-		size_t bit = i * 6;
-		unsigned v = 0, b;
-
-		for (b = 0; b < 6; b++) {
-			size_t at = (bit + b) / 8;
-
-			v = v << 1 | (p[at - k] >> (7 - (bit + b) % 8) & 1u);
-		}
-		text[i - first] = std[v];
-	}
-	add_pattern(set, text, chars - first);
-	url = xmemdup(text, chars - first);
-	for (i = 0; i < chars - first; i++) {
+	add_pattern(set, text, n);
+	for (size_t i = 0; i < n; i++) {
 		if (url[i] == '+')
 			url[i] = '-';
 		else if (url[i] == '/')
 			url[i] = '_';
 	}
-	add_pattern(set, url, chars - first);
-	xfree_secret(text, chars - first);
-	xfree_secret(url, chars - first);
+	add_pattern(set, url, n);
+	xfree_secret(url, n);
+}
+
+/* The characters of base64 that depend on the secret alone when k bytes of something precede it;
+ * then those of a text that ends with the secret, with and without padding. */
+static void
+add_base64(struct ex_mask_set *set, const uint8_t *p, size_t n, unsigned k)
+{
+	static const char std[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t sure = (k + n) * 8 / 6, all = ((k + n) * 8 + 5) / 6, padded = (all + 3) / 4 * 4;
+	size_t first = k == 0 ? 0 : k + 1, i;
+	char *text;
+
+	if (sure < first + MASK_SECRET_MIN)
+		return;
+	text = xmalloc(padded - first);
+	memset(text, '=', padded - first);
+	for (i = first; i < all; i++) {
+		size_t bit = i * 6;
+		unsigned v = 0, b;
+
+		for (b = 0; b < 6; b++) {
+			size_t at = (bit + b) / 8;
+			unsigned byte = at < k + n ? p[at - k] : 0;
+
+			v = v << 1 | (byte >> (7 - (bit + b) % 8) & 1u);
+		}
+		text[i - first] = std[v];
+	}
+	add_base64_text(set, text, sure - first);
+	if (all > sure) {
+		add_base64_text(set, text, all - first);
+		add_base64_text(set, text, padded - first);
+	}
+	xfree_secret(text, padded - first);
 }
 
 static bool

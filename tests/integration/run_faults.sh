@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# kill -9 of the executor, of the runservice, of both and of PostgreSQL in the middle of a step: the run completes, no byte of its
+# log is lost or doubled, no step runs twice.
+. "$(dirname "$0")/../lib.sh"
+leftovers_before
+for part in postgres runservice gateway executor; do
+	at_end daemon start "$part"
+done
+
+# The step writes numbered lines until it is told to end, by a file in its container.
+definition() {
+	cat <<'YAML'
+runs:
+  - name: fault
+    tasks:
+      - name: task
+        runtime: {containers: [{image: busybox}]}
+        working_dir: /w
+        steps:
+          - run:
+              name: numbers
+              tty: false
+              command: |
+                echo started >>/w/starts
+                i=0
+                while [ ! -e /w/end ]; do i=$((i + 1)); echo "line $i"; [ $((i % 50)) != 0 ] || sleep 0.05; done
+                echo "lines $i"
+          - run: {name: once, tty: false, command: wc -l </w/starts; head -c 3000000 /dev/zero >/w/big}
+          - save_to_workspace: {contents: [{source_dir: /w, paths: ["**"]}]}
+      - name: after
+        runtime: {containers: [{image: busybox}]}
+        steps: [{restore_workspace: {dest_dir: /w}}, {run: {name: got, tty: false, command: wc -c </w/big}}]
+        depends: [task]
+YAML
+}
+
+lines_in_log() {
+	step_log "$RUN" task 0 | grep -c '^line'
+}
+lines_past() {
+	[ "$(lines_in_log)" -gt "$1" ]
+}
+begin() {
+	definition | directrun_start "$1"
+	tap_ok "$1: the step writes" wait_for 60 lines_past 100
+	CONTAINER=$(task_container "$RUN" task)
+}
+end_step() {
+	docker_cli exec "$CONTAINER" touch /w/end
+}
+# whole NAME: the run succeeded, and its log is every line once, in order.
+whole() {
+	wait_for 90 run_finished "$RUN" || true
+	tap_is "$1: the run succeeds" "$(run_field "$RUN" '"\(.phase) \(.result)"')" "finished success"
+	step_log "$RUN" task 0 >"$T/log"
+	tap_is "$1: the log is whole, in order, nothing twice" \
+		"$(awk '$1 == "line" && $2 != ++n { print "at line", n, "is", $0; exit } $1 == "lines" { print $2 == n ? "whole" : "short" }' \
+			"$T/log")" whole
+	tap_is "$1: no step ran twice" "$(step_log "$RUN" task 1 | tr -d ' ')" 1
+	tap_is "$1: the workspace arrived" "$(step_log "$RUN" after 1 | tr -d ' ')" 3000000
+}
+
+begin executor
+daemon kill executor
+end_step
+daemon start executor
+whole executor
+
+begin runservice
+daemon kill runservice
+docker_cli exec "$CONTAINER" test -e /w/starts
+daemon start runservice
+n=$(lines_in_log)
+tap_ok "runservice: the log goes on" wait_for 60 lines_past $((n + 100))
+end_step
+whole runservice
+
+begin both
+daemon kill executor
+daemon kill runservice
+end_step
+daemon start runservice
+daemon start executor
+whole both
+
+begin postgres
+daemon kill postgres
+daemon start postgres
+tap_ok "postgres: gateway and runservice are ready again" wait_for 30 eval "daemon_ready gateway && daemon_ready runservice"
+n=$(lines_in_log || echo 0)
+tap_ok "postgres: the log goes on" wait_for 60 lines_past $((n + 100))
+end_step
+whole postgres
+
+begin gateway
+daemon kill gateway
+end_step
+daemon start gateway
+whole gateway
+
+# A run that comes while the executor is away waits for it.
+daemon stop executor
+directrun_start waits <<'YAML'
+runs:
+  - name: waits
+    tasks: [{name: task, runtime: {containers: [{image: busybox}]}, steps: [{run: echo here}]}]
+YAML
+waits_for_executor() {
+	run_field "$RUN" '[.tasks[]][0].wait_reason // ""' | grep -qi executor
+}
+tap_ok "without an executor the task says what it waits for" wait_for 30 waits_for_executor
+daemon start executor
+wait_for 60 run_finished "$RUN" || true
+tap_is "and runs when it comes" "$(run_field "$RUN" .result)" success
+
+leftovers_check "nothing is left behind"
+tap_done
