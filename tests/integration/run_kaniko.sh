@@ -71,7 +71,9 @@ runs:
         shell: /busybox/sh
         working_dir: /workspace
         steps:
-          - run: |
+          - run:
+             name: write files
+             command: |
               printf 'FROM debian:bookworm\nRUN echo from the image >/made\n' >Dockerfile
               echo kept >result
           - run: /kaniko/executor --no-push
