@@ -120,27 +120,19 @@ endef
 $(foreach k,unit prop store,$(eval $(call test_rule,$(k))))
 .PRECIOUS: $(B)/obj/%.o $(B)/gen/%.c $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h
 
-# Programs whose code still needs modules of common/ that are not in the tree (http_server, httpc, daemon),
-# and one whose expected positions are under repair (test_rundef_parse). They are compiled, not linked; each leaves this list when it links.
-WAITING_BINS := $(DAEMONS:%=$(BIN)/millrace-%)
-WAITING_TESTS := $(addprefix $(B)/tests/,test_common_objstore test_gateway_definition test_gateway_intake \
-	test_gateway_route test_rundef_parse test_db test_gateway_user test_gateway_api test_runservice_store)
-CHECKED := $(filter-out $(WAITING_TESTS),$(UNIT) $(PROP))
-
 # T=pattern chooses tests by name; the runner (tests/run.sh) finds the programs by their sources.
-RUN_TESTS = T='$(T)' TEST_BUILD=$(B) TEST_WAITING='$(notdir $(WAITING_TESTS))' SAN='$(SAN)' tests/run.sh
-.PHONY: tests stores check check-fast compiled
-tests: $(CHECKED)
-stores: $(filter-out $(WAITING_TESTS),$(STORE))
-compiled: $(TEST_LIBS) $(patsubst %,$(B)/obj/%/main.o,$(DAEMONS)) $(BIN)/millrace $(BIN)/millrace-toolbox
+RUN_TESTS = T='$(T)' TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh
+.PHONY: tests stores check check-fast
+tests: $(UNIT) $(PROP)
+stores: $(STORE)
 check-fast:
 	@deploy/stack/packages.sh build test
-	@$(MAKE) --no-print-directory compiled tests
+	@$(MAKE) --no-print-directory all tests
 	@$(RUN_TESTS) fmt unit prop
 check:
 	@deploy/stack/packages.sh build run test
-	@$(MAKE) --no-print-directory $(if $(WAITING_BINS),compiled,all) tests stores
-	@$(RUN_TESTS) fmt unit prop store $(if $(WAITING_BINS),,integration)
+	@$(MAKE) --no-print-directory all tests stores
+	@$(RUN_TESTS) fmt unit prop store integration
 
 # --- the local stack ---
 .PHONY: up down demo

@@ -183,24 +183,61 @@ find_pair(const struct yaml_node *map, const char *key)
 	return map->n;
 }
 
-static void
-merge_from(struct yaml_node *map, const struct yaml_node *other)
+/* A mapping under construction, with its keys hashed: a definition may hold very many. */
+struct map_builder {
+	struct yaml_node *map;
+	uint32_t *slots; /* index of a pair + 1, or 0 */
+	size_t cap;      /* a power of two, more than twice the pairs */
+};
+
+static uint32_t *
+slot_of(const struct map_builder *m, const char *key)
 {
-	map->pairs = xreallocarray(map->pairs, map->n + other->n, sizeof(*map->pairs));
+	uint32_t hash = 2166136261u;
+	for (const char *p = key; *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	size_t i = hash & (m->cap - 1);
+	while (m->slots[i] != 0 && strcmp(m->map->pairs[m->slots[i] - 1].key->text, key) != 0)
+		i = (i + 1) & (m->cap - 1);
+	return &m->slots[i];
+}
+
+/* Makes room for further pairs. */
+static void
+map_reserve(struct map_builder *m, size_t more)
+{
+	size_t want = m->map->n + more;
+	m->map->pairs = xreallocarray(m->map->pairs, want + 1, sizeof(*m->map->pairs));
+	if (want * 2 < m->cap)
+		return;
+	while (m->cap <= want * 2)
+		m->cap = m->cap > 0 ? m->cap * 2 : 16;
+	free(m->slots);
+	m->slots = xcalloc(m->cap, sizeof(*m->slots));
+	for (size_t i = 0; i < m->map->n; i++)
+		*slot_of(m, m->map->pairs[i].key->text) = (uint32_t)i + 1;
+}
+
+static void
+merge_from(struct map_builder *m, const struct yaml_node *other)
+{
+	map_reserve(m, other->n);
 	for (size_t i = 0; i < other->n; i++) {
-		if (find_pair(map, other->pairs[i].key->text) == map->n) {
-			map->pairs[map->n] = other->pairs[i];
-			map->pairs[map->n++].merged = true;
-		}
+		uint32_t *slot = slot_of(m, other->pairs[i].key->text);
+		if (*slot != 0)
+			continue;
+		m->map->pairs[m->map->n] = other->pairs[i];
+		m->map->pairs[m->map->n++].merged = true;
+		*slot = (uint32_t)m->map->n;
 	}
 }
 
 static int
-merge(struct yaml_node *map, struct builder *b, const yaml_node_t *from,
+merge(struct map_builder *m, struct builder *b, const yaml_node_t *from,
     const struct yaml_node *value)
 {
 	if (value->type == YAML_MAP) {
-		merge_from(map, value);
+		merge_from(m, value);
 		return 0;
 	}
 	if (value->type != YAML_LIST)
@@ -208,34 +245,31 @@ merge(struct yaml_node *map, struct builder *b, const yaml_node_t *from,
 	for (size_t i = 0; i < value->n; i++) {
 		if (value->items[i]->type != YAML_MAP)
 			return fail_at(b, from, "a merge key \"<<\" needs mappings in its list");
-		merge_from(map, value->items[i]);
+		merge_from(m, value->items[i]);
 	}
 	return 0;
 }
 
 static void
-put_pair(struct yaml_node *map, struct yaml_node *key, struct yaml_node *value)
+put_pair(struct map_builder *m, struct yaml_node *key, struct yaml_node *value)
 {
-	size_t i = find_pair(map, key->text);
-	if (i < map->n) {
-		if (map->duplicate == NULL)
-			map->duplicate = key;
-	} else {
-		map->n++;
-	}
-	map->pairs[i] = (struct yaml_pair){ .key = key, .value = value };
+	uint32_t *slot = slot_of(m, key->text);
+	if (*slot == 0)
+		*slot = (uint32_t)++m->map->n;
+	else if (m->map->duplicate == NULL)
+		m->map->duplicate = key;
+	m->map->pairs[*slot - 1] = (struct yaml_pair){ .key = key, .value = value };
 }
 
 static int
-build_map(
-    struct yaml_node *n, struct builder *b, const yaml_node_t *from, int depth, uint64_t *weight)
+build_pairs(
+    struct map_builder *m, struct builder *b, const yaml_node_t *from, int depth, uint64_t *weight)
 {
 	const yaml_node_pair_t *start = from->data.mapping.pairs.start;
 	size_t count = (size_t)(from->data.mapping.pairs.top - start);
 	auto_free struct yaml_node **merges = xcalloc(count, sizeof(*merges));
 	size_t nmerges = 0;
-	n->type = YAML_MAP;
-	n->pairs = xcalloc(count, sizeof(*n->pairs));
+	map_reserve(m, count);
 	for (size_t i = 0; i < count; i++) {
 		struct yaml_node *key = NULL, *value = NULL;
 		int rc = build(&key, b, start[i].key, depth + 1);
@@ -251,14 +285,25 @@ build_map(
 		if (!key->quoted && strcmp(key->text, "<<") == 0)
 			merges[nmerges++] = value;
 		else
-			put_pair(n, key, value);
+			put_pair(m, key, value);
 	}
 	for (size_t i = 0; i < nmerges; i++) {
-		int rc = merge(n, b, from, merges[i]);
+		int rc = merge(m, b, from, merges[i]);
 		if (rc != 0)
 			return rc;
 	}
 	return 0;
+}
+
+static int
+build_map(
+    struct yaml_node *n, struct builder *b, const yaml_node_t *from, int depth, uint64_t *weight)
+{
+	struct map_builder m = { .map = n };
+	n->type = YAML_MAP;
+	int rc = build_pairs(&m, b, from, depth, weight);
+	free(m.slots);
+	return rc;
 }
 
 static int
@@ -295,22 +340,65 @@ build(struct yaml_node **out, struct builder *b, int index, int depth)
 	return 0;
 }
 
+static void
+start(yaml_parser_t *parser, const char *text, size_t len)
+{
+	MUST(yaml_parser_initialize(parser) == 1);
+	yaml_parser_set_input_string(parser, (const unsigned char *)text, len);
+	yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+}
+
+static int
+syntax_error(const yaml_parser_t *parser, struct yaml_pos *pos, struct err **err)
+{
+	*pos = (struct yaml_pos){ (unsigned)parser->problem_mark.line + 1,
+		(unsigned)parser->problem_mark.column + 1 };
+	return err_set(
+	    err, ERR_INVALID, "%s", parser->problem ? parser->problem : "not valid YAML");
+}
+
+/* libyaml takes time in the square of the depth, and its tree builder knows no limit: events are
+ * looked at first. */
+static int
+check_depth(const char *text, size_t len, struct yaml_pos *pos, struct err **err)
+{
+	yaml_parser_t parser;
+	int depth = 0, rc = 0;
+	bool end = false;
+	start(&parser, text, len);
+	while (rc == 0 && !end) {
+		yaml_event_t e;
+		if (!yaml_parser_parse(&parser, &e)) {
+			rc = syntax_error(&parser, pos, err);
+			break;
+		}
+		depth +=
+		    (e.type == YAML_SEQUENCE_START_EVENT) + (e.type == YAML_MAPPING_START_EVENT);
+		depth -= (e.type == YAML_SEQUENCE_END_EVENT) + (e.type == YAML_MAPPING_END_EVENT);
+		end = e.type == YAML_DOCUMENT_END_EVENT || e.type == YAML_STREAM_END_EVENT;
+		if (depth > YAML_DEPTH_MAX) {
+			*pos = (struct yaml_pos){ (unsigned)e.start_mark.line + 1,
+				(unsigned)e.start_mark.column + 1 };
+			rc = err_set(err, ERR_INVALID, "nested too deeply");
+		}
+		yaml_event_delete(&e);
+	}
+	yaml_parser_delete(&parser);
+	return rc;
+}
+
 static int
 load(struct yaml_doc *doc, const char *text, size_t len, struct yaml_pos *pos, struct err **err)
 {
 	yaml_parser_t parser;
-	MUST(yaml_parser_initialize(&parser) == 1);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	int rc = 0;
-	if (yaml_parser_load(&parser, &doc->lib)) {
+	int rc = check_depth(text, len, pos, err);
+	if (rc != 0)
+		return rc;
+	start(&parser, text, len);
+	if (yaml_parser_load(&parser, &doc->lib))
 		doc->have_lib = true;
-	} else {
-		*pos = (struct yaml_pos){ (unsigned)parser.problem_mark.line + 1,
-			(unsigned)parser.problem_mark.column + 1 };
-		rc = err_set(
-		    err, ERR_INVALID, "%s", parser.problem ? parser.problem : "not valid YAML");
-	}
+	else
+		rc = syntax_error(&parser, pos, err);
 	yaml_parser_delete(&parser);
 	return rc;
 }

@@ -10,8 +10,7 @@
 # program, the end of its output when it failed, and as the very last line "N passed, N failed" over all cases.
 # A program that crashes, runs too long, reports nothing or stops before its plan counts as one failure more.
 #
-# Environment: TEST_BUILD (build tree, default build), T (only what has this in its name), TEST_WAITING (names of programs
-# that do not link yet), SAN (set: reports of sanitized daemons are failures), TEST_SECONDS, TEST_SCRIPT_SECONDS (limits).
+# Environment: TEST_BUILD (build tree, default build), T (only what has this in its name), SAN (set: reports of sanitized daemons are failures), TEST_SECONDS, TEST_SCRIPT_SECONDS (limits).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -106,9 +105,6 @@ run_programs() {
 		if [ ! -e "$source" ] || ! wanted "$name"; then
 			continue
 		fi
-		case " ${TEST_WAITING:-} " in
-		*" $name "*) continue ;;
-		esac
 		run_logged "$kind" "$name" "$program_limit" "${wrapper[@]}" "$build/tests/$name"
 	done
 }

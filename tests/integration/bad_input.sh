@@ -37,8 +37,9 @@ tap_like "and says where" "$check" "bad\.yml:[0-9]+:[0-9]+: "
 mkdir "$T/nothing"
 git -C "$T/nothing" init -q
 echo text >"$T/nothing/file"
-tap_not "a repository without a definition is refused" eval "cd '$T/nothing' && '$BIN/millrace' --gateway-url '$MILLRACE_URL' \
-	--token '$MILLRACE_TOKEN' directrun start"
+directrun nothing
+tap_like "a repository without a definition makes a run that says so" "$(run_field "${RUN:-0}" '"\(.phase): \(.setup_errors[0])"')" \
+	"^setuperror: .*\.agola"
 
 # --- the REST API ---
 

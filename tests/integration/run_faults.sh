@@ -70,7 +70,7 @@ begin runservice
 daemon kill runservice
 docker_cli exec "$CONTAINER" test -e /w/starts
 daemon start runservice
-n=$(lines_in_log)
+n=$(lines_in_log || echo 0)
 tap_ok "runservice: the log goes on" wait_for 60 lines_past $((n + 100))
 end_step
 whole runservice

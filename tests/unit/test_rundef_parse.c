@@ -219,11 +219,11 @@ test_coercion(void **state)
 	    "1.10}]}}]}]",
 	    false);
 	/* Not where decoding is custom. */
-	REFUSED(STEPS("    - run: {command: 12}"), 6, 21, "expected text, found a number");
-	REFUSED(STEPS("    - run: {command: a, name: 1}"), 6, 30, "expected text");
-	REFUSED(STEPS("    - run: {command: a, name: n}"), 6, 30, "found a boolean");
+	REFUSED(STEPS("    - run: {command: 12}"), 6, 22, "expected text, found a number");
+	REFUSED(STEPS("    - run: {command: a, name: 1}"), 6, 31, "expected text");
+	REFUSED(STEPS("    - run: {command: a, name: n}"), 6, 31, "found a boolean");
 	REFUSED(STEPS("    - run: 5"), 6, 12, "must be a mapping or text");
-	REFUSED(STEPS("    - run: {command: a, tty: 'yes'}"), 6, 29, "without quotes");
+	REFUSED(STEPS("    - run: {command: a, tty: 'yes'}"), 6, 30, "without quotes");
 	REFUSED(TASK("ignore_failure: 'true'"), 5, 21, "expected true or false");
 	REFUSED(TASK("approval: 1"), 5, 15, "expected true or false");
 	REFUSED(TASK("working_dir: [a]"), 5, 18, "expected text, found list");
@@ -487,8 +487,8 @@ test_graph(void **state)
 	    TASKS(T("task1", "task2") T("task2", "task3") T("task3", "task2"));
 
 	(void)state;
-	REFUSED(two, 4, 29, "circular dependency between task \"task01\" and \"task02\"");
-	REFUSED(two, 5, 29, "circular dependency between task \"task02\" and \"task01\"");
+	REFUSED(two, 4, 30, "circular dependency between task \"task01\" and \"task02\"");
+	REFUSED(two, 5, 30, "circular dependency between task \"task02\" and \"task01\"");
 	assert_int_equal(count_errors(two, ""), 2);
 	REFUSED(three, 0, 0, "task \"task1\" and \"task3\"");
 	REFUSED(three, 0, 0, "task \"task2\" and \"task1\"");
@@ -499,12 +499,12 @@ test_graph(void **state)
 	assert_int_equal(count_errors(beside, ""), 2);
 	REFUSED(TASKS(T("a", "a")), 0, 0, "circular dependency between task \"a\" and \"a\"");
 
-	REFUSED(TASKS(T("task01", "") T("task02", "task01") T("task03", "task02, task01")), 6, 37,
+	REFUSED(TASKS(T("task01", "") T("task02", "task01") T("task03", "task02, task01")), 6, 38,
 	    "task \"task03\" and its dependency \"task02\" both depend on \"task01\"");
 	REFUSED(TASKS(T("task01", "") T("task02", "task01") T("task03", "task02")
 	                T("task04", "task03, task01")),
-	    7, 37, "task \"task04\" and its dependency \"task03\" both depend on \"task01\"");
-	REFUSED(TASKS(T("a", "") T("b", "a, a")), 5, 27, "duplicate task dependency");
+	    7, 38, "task \"task04\" and its dependency \"task03\" both depend on \"task01\"");
+	REFUSED(TASKS(T("a", "") T("b", "a, a")), 5, 28, "duplicate task dependency");
 	check_accepted(TASKS(T("a", "") T("b", "a") T("c", "a") T("d", "b, c")), false);
 	/* Dependencies do not reach into another run. */
 	REFUSED("runs: [{name: r, tasks: [{name: a, " RT "}]}, {name: s, tasks: [{name: b, " RT
@@ -562,7 +562,7 @@ test_steps(void **state)
 	assert_int_equal(s[8].nkeys, 2);
 	assert_string_equal(s[8].dest_dir, "/go");
 	assert_string_equal(s[9].dest_dir, "");
-	assert_int_equal(s[9].pos.line, 16);
+	assert_int_equal(s[9].pos.line, 17);
 	drop(&p);
 }
 
@@ -589,7 +589,7 @@ test_steps_refused(void **state)
 	check_accepted(STEPS("    - run: |-\n        one\n"), false);
 	check_accepted(STEPS("    - run: >-\n        one\n        two\n"), false);
 	check_accepted(
-	    STEPS("    - run:\n        name: n\n        command: |\n          one\n"), false);
+	    STEPS("    - run:\n        name: nn\n        command: |\n          one\n"), false);
 	REFUSED(STEPS("    - clone: {depth: 0}"), 6, 22, "clone depth");
 	REFUSED(STEPS("    - clone: {depth: -1}"), 6, 22, "clone depth");
 	REFUSED(STEPS("    - clone: {depth: '1'}"), 6, 22, "expected a whole number");
@@ -606,8 +606,8 @@ test_steps_refused(void **state)
 	    "expected a list");
 	WARNED(
 	    STEPS("    - save_to_workspace: {contents: [{source_dir: a}]}"), 0, 0, "has no paths");
-	WARNED(STEPS("    - run: {command: a, when: {branch: b}}"), 6, 30, "no effect on a step");
-	WARNED(STEPS("    - run: {command: a, comand: b}"), 6, 24, "unknown key \"comand\"");
+	WARNED(STEPS("    - run: {command: a, when: {branch: b}}"), 6, 31, "no effect on a step");
+	WARNED(STEPS("    - run: {command: a, comand: b}"), 6, 25, "unknown key \"comand\"");
 	check_accepted(STEPS("    - save_to_workspace:"), false);
 }
 
@@ -659,7 +659,7 @@ test_many_errors(void **state)
 		{ 7, 18, "runs[0].tasks[0].environment.COUNT", "unknown value format", NULL },
 		{ 9, 28, "runs[0].tasks[0].steps[0].clone", "clone depth", NULL },
 		{ 10, 18, "runs[0].tasks[0].steps[1].run", "missing step name", NULL },
-		{ 12, 13, "runs[0].tasks[0].steps[2]", "unknown step type", "run" },
+		{ 12, 13, "runs[0].tasks[0].steps[2]", "unknown step type", NULL },
 		{ 13, 9, "runs[0].tasks[1]", "runtime is not defined", NULL },
 		{ 13, 9, "runs[0].tasks[1].name", "duplicate task name", NULL },
 		{ 14, 19, "runs[0].tasks[1].depends[0]", "doesn't exist", NULL },
