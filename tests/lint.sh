@@ -97,7 +97,7 @@ rules_doors() {
 	mapfile -t list < <(files '*.c' '*.h' | except '^tests/|/store(_[a-z]+)?\.[ch]$|^common/db')
 	never 'SQL is in store_*.c' '\bdb_(exec|query|exec_sql)\(' "${list[@]}"
 	never 'SQL is in store_*.c' '"[^"]*\b(select .* from|insert into|delete from|update [a-z_]+ set)\b' "${list[@]}"
-	mapfile -t list < <(files '*.c' '*.h' | except '^common/httpc(_[a-z]+)?\.[ch]$|^cli/api\.c$')
+	mapfile -t list < <(files '*.c' '*.h' | except '^common/httpc(_[a-z]+)?\.[ch]$')
 	never 'curl is behind common/httpc.h' '<curl/' "${list[@]}"
 	mapfile -t list < <(files '*.c' '*.h' | except '^common/http_server(_[a-z]+)?\.[ch]$')
 	never 'evhttp is behind common/http_server.h' '<event2/(http|http_struct|http_compat)\.h>|<evhttp\.h>' "${list[@]}"
@@ -158,7 +158,24 @@ rules_symbols() {
 	symbols rundef rundef_
 }
 
+# The tables of docs/operations.md are what the daemons print; links between documents lead somewhere.
+rules_docs() {
+	local name line file link
+	for name in gateway runservice executor; do
+		[ -x "$build/bin/millrace-$name" ] || continue
+		"$build/bin/millrace-$name" --print-config-keys | while IFS= read -r line; do
+			grep -qxF -- "$line" docs/operations.md || echo "docs/operations.md: millrace-$name has another line: $line"
+		done
+	done
+	for file in README.md docs/*.md; do
+		grep -oE '\]\([^)#:]+[)#]' "$file" | sed 's/^](//; s/[)#]$//' | while read -r link; do
+			[ -e "$(dirname "$file")/$link" ] || echo "$file: the link $link leads nowhere"
+		done
+	done
+}
+
 rules() {
+	rules_docs
 	rules_layers
 	rules_doors
 	rules_text

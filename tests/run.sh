@@ -240,28 +240,35 @@ run_integration() {
 trap stack_stop EXIT
 trap 'exit 130' INT TERM
 
-mkdir -p "$logs"
-exec 7>"$logs/lock"
-if ! flock -n 7; then
-	echo "waiting for another make check of this tree"
-	flock 7
-fi
-for kind in "$@"; do
-	case $kind in
-	fmt) run_fmt ;;
-	unit) run_programs unit tests/unit/test_*.c ;;
-	prop) run_programs prop tests/prop/prop_*.c ;;
-	store) run_programs store tests/store/test_*.c -- tests/lib/pg.sh run ;;
-	integration) run_integration ;;
-	*)
-		echo "run.sh: no kind is named $kind (fmt, unit, prop, store, integration)" >&2
-		exit 2
-		;;
-	esac
-done
-if [ "$ran" = 0 ]; then
-	echo "run.sh: nothing ran${pattern:+: no test has \"$pattern\" in its name}" >&2
-	failed=$((failed + 1))
-fi
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+# A script that is changed while it runs would be read on from the middle: all is read before.
+main() {
+	mkdir -p "$logs"
+	exec 7>"$logs/lock"
+	if ! flock -n 7; then
+		echo "waiting for another make check of this tree"
+		flock 7
+	fi
+	local kind
+	for kind in "$@"; do
+		case $kind in
+		fmt) run_fmt ;;
+		unit) run_programs unit tests/unit/test_*.c ;;
+		prop) run_programs prop tests/prop/prop_*.c ;;
+		store) run_programs store tests/store/test_*.c -- tests/lib/pg.sh run ;;
+		integration) run_integration ;;
+		*)
+			echo "run.sh: no kind is named $kind (fmt, unit, prop, store, integration)" >&2
+			exit 2
+			;;
+		esac
+	done
+	if [ "$ran" = 0 ]; then
+		echo "run.sh: nothing ran${pattern:+: no test has \"$pattern\" in its name}" >&2
+		failed=$((failed + 1))
+	fi
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+	exit
+}
+
+main "$@"
