@@ -208,9 +208,6 @@ rundef_nearest(const char *given, const char *const *words)
 		if (n > NEAR_LEN_MAX)
 			continue;
 		size_t d = distance(given, ngiven, *words, n);
-		/* Of names like t1 and t2 one is not a misspelling of the other. */
-		if (d > 0 && ngiven <= 3 && n == ngiven)
-			continue;
 		if (d < best_distance) {
 			best = *words;
 			best_distance = d;

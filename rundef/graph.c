@@ -159,6 +159,16 @@ at_depend(const struct graph *g, size_t task, size_t depend)
 		buf_printf(&g->r->path, ".depends[%zu]", depend);
 }
 
+/* Of short names like t1 and t2 one is not a misspelling of the other. */
+static const char *
+nearest_name(const char *given, const char *const *names)
+{
+	const char *near = rundef_nearest(given, names);
+	size_t n = strlen(given);
+
+	return near && n <= 3 && strlen(near) == n ? NULL : near;
+}
+
 /* Resolves names; says which do not exist. */
 static void
 graph_link(struct graph *g)
@@ -180,7 +190,7 @@ graph_link(struct graph *g)
 				continue;
 			at_depend(g, t, i);
 			rundef_report(g->r, RUNDEF_ERROR, d->list[i].pos,
-			    names.n <= 1000 ? rundef_nearest(name, words) : NULL,
+			    names.n <= 1000 ? nearest_name(name, words) : NULL,
 			    "task \"%.100s\" needed by task \"%.100s\" doesn't exist in this run",
 			    name, g->run->tasks[t].name ? g->run->tasks[t].name : "");
 		}

@@ -37,10 +37,14 @@ END_COMMANDS=()
 at_end() {
 	END_COMMANDS+=("$(printf '%q ' "$@")")
 }
+STARTED_RUNS=()
 lib_end() {
 	local rc=$? i
 	for ((i = ${#END_COMMANDS[@]} - 1; i >= 0; i--)); do
 		eval "${END_COMMANDS[i]}" >/dev/null 2>&1 || true
+	done
+	for i in "${STARTED_RUNS[@]}"; do
+		run_end "$i" >/dev/null 2>&1 || true
 	done
 	rm -rf "$T"
 	exit "$rc"
@@ -213,6 +217,14 @@ directrun_start() {
 	at_end kill "$RUN_PID"
 	wait_for 30 directrun_known "$name" "$RUN_PID" || true
 	RUN=$(sed -n 's/^run \([0-9][0-9]*\) created$/\1/p' "$T/$name.err" | head -n 1)
+	[ -z "$RUN" ] || STARTED_RUNS+=("$RUN")
+}
+# run_end NUMBER: a run that goes on would keep the next ones of its branch waiting.
+run_end() {
+	if ! run_finished "$1"; then
+		wait_for 10 api PUT "/users/$MILLRACE_USER/runs/$1/actions" '{"action_type": "stop"}'
+		wait_for 20 run_finished "$1"
+	fi
 }
 directrun_known() {
 	grep -q '^run [0-9]* created$' "$T/$1.err" || ! kill -0 "$2"

@@ -659,7 +659,7 @@ test_many_errors(void **state)
 		{ 7, 18, "runs[0].tasks[0].environment.COUNT", "unknown value format", NULL },
 		{ 9, 28, "runs[0].tasks[0].steps[0].clone", "clone depth", NULL },
 		{ 10, 18, "runs[0].tasks[0].steps[1].run", "missing step name", NULL },
-		{ 12, 13, "runs[0].tasks[0].steps[2]", "unknown step type", NULL },
+		{ 12, 13, "runs[0].tasks[0].steps[2]", "unknown step type", "run" },
 		{ 13, 9, "runs[0].tasks[1]", "runtime is not defined", NULL },
 		{ 13, 9, "runs[0].tasks[1].name", "duplicate task name", NULL },
 		{ 14, 19, "runs[0].tasks[1].depends[0]", "doesn't exist", NULL },
