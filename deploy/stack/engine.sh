@@ -137,12 +137,34 @@ engine_stop_own() {
 	rm -rf "$ENGINE_RUN/exec" "$ENGINE_RUN/docker.pid" "$ENGINE_SOCKET"
 }
 
+# stack_lives HOME: one of its processes runs, or it is coming up right now.
+stack_lives() {
+	local file
+	for file in "$1"/pids/*; do
+		if pid_of "$file" >/dev/null 2>&1; then
+			return 0
+		fi
+	done
+	[ -e "$1/lock" ] && ! flock -n "$1/lock" true
+}
+
+# A stack whose processes were killed, or whose directory was removed, no longer counts.
+engine_forget_dead() {
+	local user
+	for user in "$ENGINE_RUN"/users/*; do
+		if [ -e "$user" ] && ! stack_lives "$(cat "$user")"; then
+			rm -f "$user"
+		fi
+	done
+}
+
 # engine_down: this stack no longer needs the engine.
 engine_down() {
 	[ -e "$ENGINE_RUN/users/$STACK_ID" ] || return 0
 	exec 9>"$ENGINE_RUN/lock"
 	flock -w 120 9 || die "the engine's lock is held" "" "another make up or make down hangs: see $ENGINE_RUN/lock"
 	rm -f "$ENGINE_RUN/users/$STACK_ID"
+	engine_forget_dead
 	if [ -z "$(ls -A "$ENGINE_RUN/users")" ]; then
 		engine_stop_own
 		# shellcheck disable=SC2034
