@@ -21,6 +21,12 @@ struct ex_mask_set {
 	struct node *nodes;
 	size_t n, cap;
 	uint32_t root[256];
+	bool full; /* a pattern did not fit */
+};
+
+/* Input bytes that are known to be secret. */
+struct span {
+	uint64_t start, end;
 };
 
 struct ex_mask_stream {
@@ -29,8 +35,10 @@ struct ex_mask_stream {
 	struct buf held; /* input from position base on that was not given out yet */
 	uint64_t base;
 	uint64_t pos; /* input bytes taken */
-	bool chain;   /* [chain_start, chain_end) is known to be secret */
-	uint64_t chain_start, chain_end;
+	/* Not given out yet, in order, disjoint. One that touches another stays apart from it: a
+	 * longer occurrence that is still coming may begin inside either. */
+	struct span *spans;
+	size_t nspans, cap;
 };
 
 static uint32_t
@@ -70,8 +78,12 @@ add_pattern(struct ex_mask_set *set, const void *bytes, size_t n)
 	uint32_t at = 0;
 	size_t i;
 
-	if (n < MASK_SECRET_MIN || set->n + n > MASK_NODES_MAX)
+	if (n < MASK_SECRET_MIN)
 		return;
+	if (set->n + n > MASK_NODES_MAX) {
+		set->full = true;
+		return;
+	}
 	for (i = 0; i < n; i++) {
 		uint32_t next = child_of(set, at, p[i]);
 
@@ -321,7 +333,7 @@ ex_mask_set_new(
 			add_chunk(set, (const uint8_t *)secrets[i].p + at,
 			    left < MASK_CHUNK ? left : MASK_CHUNK);
 		}
-	if (set->n + MASK_CHUNK > MASK_NODES_MAX) {
+	if (set->full) {
 		ex_mask_set_free(set);
 		return err_set(err, ERR_INVALID,
 		    "the task's secrets are too large to be masked in its log; "
@@ -358,20 +370,25 @@ ex_mask_stream_free(struct ex_mask_stream *s)
 	if (s->held.data != NULL)
 		explicit_bzero(s->held.data, s->held.cap);
 	buf_free(&s->held);
+	free(s->spans);
 	free(s);
 }
 
-/* Gives out [base, upto); the chain, if it lies before upto, as one MASK_TEXT. */
+/* Gives out [base, upto), each span in it as one MASK_TEXT. No span reaches beyond upto. */
 static void
 give(struct ex_mask_stream *s, uint64_t upto, struct buf *out)
 {
 	uint64_t at = s->base;
+	size_t i;
 
-	if (s->chain && s->chain_end <= upto) {
-		buf_append(out, s->held.data, (size_t)(s->chain_start - at));
+	for (i = 0; i < s->nspans && s->spans[i].end <= upto; i++) {
+		buf_append(out, s->held.data + (at - s->base), (size_t)(s->spans[i].start - at));
 		buf_puts(out, MASK_TEXT);
-		at = s->chain_end;
-		s->chain = false;
+		at = s->spans[i].end;
+	}
+	if (i > 0) {
+		s->nspans -= i;
+		memmove(s->spans, s->spans + i, s->nspans * sizeof(*s->spans));
 	}
 	if (upto > at)
 		buf_append(out, s->held.data + (at - s->base), (size_t)(upto - at));
@@ -390,37 +407,34 @@ step_state(const struct ex_mask_set *set, uint32_t state, uint8_t byte)
 	return to;
 }
 
-static void scan(struct ex_mask_stream *s, struct buf *out);
-
-/* An occurrence of length n ends at pos. One that only touches the chain starts another. */
+/* An occurrence of length n ends at pos: it takes in the spans that it overlaps. */
 static void
-matched(struct ex_mask_stream *s, uint64_t n, struct buf *out)
+matched(struct ex_mask_stream *s, uint64_t n)
 {
 	uint64_t start = s->pos - n;
 
-	if (start < s->base)
-		start = s->base; /* that part was cut off by MASK_CHAIN_MAX */
-	if (s->chain && start >= s->chain_end) {
-		uint64_t end = s->chain_end;
-
-		give(s, end, out);
+	while (s->nspans > 0 && s->spans[s->nspans - 1].end > start) {
+		if (s->spans[s->nspans - 1].start < start)
+			start = s->spans[s->nspans - 1].start;
+		s->nspans--;
 	}
-	if (!s->chain) {
-		s->chain = true;
-		s->chain_start = start;
-	} else if (start < s->chain_start) {
-		s->chain_start = start;
+	if (s->nspans == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 8;
+		s->spans = xreallocarray(s->spans, s->cap, sizeof(*s->spans));
 	}
-	s->chain_end = s->pos;
+	s->spans[s->nspans++] = (struct span){ start, s->pos };
 }
 
-static void
-cut_chain(struct ex_mask_stream *s, struct buf *out)
+static bool
+chain_too_long(const struct ex_mask_stream *s)
 {
-	give(s, s->chain_end, out);
-	s->pos = s->base;
-	s->state = 0;
-	scan(s, out);
+	const struct span *last;
+
+	if (s->nspans == 0)
+		return false;
+	last = &s->spans[s->nspans - 1];
+	return s->pos - last->start >= MASK_CHAIN_MAX &&
+	       last->end > last->start + MASK_CHAIN_MAX / 2;
 }
 
 /* Takes the held bytes from pos on, one by one: the result depends on the bytes alone. */
@@ -435,11 +449,11 @@ scan(struct ex_mask_stream *s, struct buf *out)
 		s->state = step_state(set, s->state, byte);
 		s->pos++;
 		if (set->nodes[s->state].match != 0)
-			matched(s, set->nodes[s->state].match, out);
-		if (s->chain && s->pos - s->chain_start >= MASK_CHAIN_MAX &&
-		    s->chain_end > s->chain_start + MASK_CHAIN_MAX / 2) {
-			cut_chain(s, out);
-			return;
+			matched(s, set->nodes[s->state].match);
+		if (chain_too_long(s)) { /* and on after it, as a new stream would */
+			give(s, s->spans[s->nspans - 1].end, out);
+			s->pos = s->base;
+			s->state = 0;
 		}
 	}
 }
@@ -449,11 +463,13 @@ static uint64_t
 safe_until(const struct ex_mask_stream *s)
 {
 	uint64_t safe = s->pos - s->set->nodes[s->state].depth;
+	size_t i = s->nspans;
 
-	if (safe < s->base)
-		safe = s->base;
-	if (s->chain && safe < s->chain_end)
-		safe = s->chain_start;
+	while (i > 0 && s->spans[i - 1].end > safe) {
+		i--;
+		if (s->spans[i].start < safe)
+			safe = s->spans[i].start;
+	}
 	return safe;
 }
 
@@ -499,7 +515,6 @@ ex_mask_flush(struct ex_mask_stream *s, struct buf *out)
 {
 	give(s, s->pos, out);
 	s->state = 0;
-	s->chain = false;
 }
 
 uint64_t
