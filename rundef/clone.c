@@ -56,9 +56,9 @@ rundef_clone_script(const struct rundef_step *step)
 		buf_printf(&b, " --depth %lld", (long long)step->depth);
 	buf_puts(&b, " \"$AGOLA_GIT_REF\"\n"
 	             "if [ -n \"${AGOLA_GIT_COMMITSHA:-}\" ]; then\n"
-	             "\tgit checkout \"$AGOLA_GIT_COMMITSHA\"\n"
+	             "\tgit -c advice.detachedHead=false checkout \"$AGOLA_GIT_COMMITSHA\"\n"
 	             "else\n"
-	             "\tgit checkout FETCH_HEAD\n"
+	             "\tgit -c advice.detachedHead=false checkout FETCH_HEAD\n"
 	             "fi\n");
 	if (step->recurse_submodules)
 		buf_puts(&b, "git submodule update --init --recursive\n");

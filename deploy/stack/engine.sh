@@ -105,19 +105,34 @@ engine_up() {
 	NOTE=$ENGINE
 }
 
-# Everything with our label and this stack's executor goes: containers, then volumes, then networks.
-engine_sweep() {
-	local ids
+# One round over everything with our label and this stack's executor: containers, then volumes, then networks. True when
+# nothing was there any more.
+engine_sweep_round() {
+	local some=0 id
 	local label=label=millrace.executor=$EXECUTOR_ID
-	ids=$(docker_cli ps -aq --no-trunc --filter "$label")
-	# shellcheck disable=SC2086 # one word per id
-	[ -z "$ids" ] || docker_cli rm -fv $ids >/dev/null
-	ids=$(docker_cli volume ls -q --filter "$label")
-	# shellcheck disable=SC2086
-	[ -z "$ids" ] || docker_cli volume rm -f $ids >/dev/null
-	ids=$(docker_cli network ls -q --no-trunc --filter "$label")
-	# shellcheck disable=SC2086
-	[ -z "$ids" ] || docker_cli network rm $ids >/dev/null
+	for id in $(docker_cli ps -aq --no-trunc --filter "$label"); do
+		some=1
+		docker_cli rm -fv "$id" || true
+	done
+	for id in $(docker_cli volume ls -q --filter "$label"); do
+		some=1
+		docker_cli volume rm -f "$id" || true
+	done
+	for id in $(docker_cli network ls -q --no-trunc --filter "$label"); do
+		some=1
+		docker_cli network rm "$id" || true
+	done
+	[ "$some" = 0 ]
+}
+
+# What the executor was just removing itself is refused: hence the rounds.
+engine_sweep() {
+	local log=$LOGS/sweep.log
+	: >"$log"
+	wait_for 30 "" engine_sweep_quietly || die "containers, volumes or networks could not be removed" "$log" "the engine hangs"
+}
+engine_sweep_quietly() {
+	engine_sweep_round >>"$LOGS/sweep.log" 2>&1
 }
 
 # Our own engine ends with its last user; what still runs in it ends with it.
