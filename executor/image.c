@@ -57,6 +57,30 @@ digest_ok(const char *s)
 	return strncmp(s, "sha256:", 7) == 0 && strlen(s) == 71 && only(s + 7, 64, DIGIT "abcdef");
 }
 
+/* name, name:port or [address]:port. It becomes part of the engine's paths: "..", say, is none. */
+static bool
+host_ok(const char *s)
+{
+	bool literal = *s == '[';
+	size_t n = literal ? strcspn(s, "]") : strcspn(s, ":"), i;
+	const char *port;
+
+	if (literal) {
+		if (s[n] != ']' || !only(s + 1, n - 1, DIGIT "abcdefABCDEF:."))
+			return false;
+		n++;
+	} else {
+		if (!only(s, n, LOWER UPPER DIGIT ".-") || !isalnum((unsigned char)s[n - 1]))
+			return false;
+		for (i = 0; i < n; i++)
+			if (!isalnum((unsigned char)s[i]) && (i == 0 || s[i - 1] == '.'))
+				return false;
+	}
+	port = s + n;
+	return *port == '\0' ||
+	       (*port == ':' && strlen(port) <= 6 && only(port + 1, strlen(port) - 1, DIGIT));
+}
+
 /* Splits off the host; returns where the path begins. */
 static const char *
 take_host(char **host, const char *name)
@@ -93,8 +117,7 @@ ex_image_parse(struct ex_image_ref *out, const char *name, struct err **err)
 	n = strcspn(path, "@:");
 	digest = strchr(path, '@');
 	tag = path[n] == ':' ? path + n + 1 : NULL;
-	if (!path_ok(path, n) || !only(r.host, strlen(r.host), LOWER UPPER DIGIT ".-:[]") ||
-	    (digest != NULL && !digest_ok(digest + 1)) ||
+	if (!path_ok(path, n) || !host_ok(r.host) || (digest != NULL && !digest_ok(digest + 1)) ||
 	    (tag != NULL && !tag_ok(tag, digest != NULL ? (size_t)(digest - tag) : strlen(tag)))) {
 		ex_image_fini(&r);
 		return err_set(err, ERR_INVALID,
