@@ -4,6 +4,7 @@
 #include "common/http_server.h"
 #include "common/mem.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -144,8 +145,9 @@ ex_json_owner(const json_t *labels, const char **task, uint64_t *fence)
 	if (t == NULL || f == NULL || *f < '0' || *f > '9')
 		return false;
 	*task = t;
+	errno = 0;
 	*fence = strtoull(f, &end, 10);
-	return *end == '\0';
+	return *end == '\0' && errno == 0;
 }
 
 char *
