@@ -29,7 +29,8 @@
 #define IDLE_DEFAULT_MS 60000
 #define BACKLOG 512
 #define KEEPALIVE_IDLE_S 60
-/* Read ahead of a client that sends its next request while one is answered. */
+/* Read ahead of a client that sends its next request while one is answered; one that sends more is
+ * hung up on. */
 #define AHEAD_MAX (64u << 10)
 /* So much of a body that is too large is swallowed, so that the client gets to read the refusal. */
 #define SWALLOW_MAX (64u << 20)
@@ -249,14 +250,29 @@ adopt(struct conn *c)
 	evhttp_connection_set_closecb(c->ev, on_closed, c);
 }
 
+/* The client's end comes next, and is noticed. */
+static void
+stop_reading(struct conn *c)
+{
+	struct evbuffer *input = bufferevent_get_input(c->bev);
+
+	c->touching = true;
+	evbuffer_drain(input, evbuffer_get_length(input));
+	c->touching = false;
+	shutdown(bufferevent_getfd(c->bev), SHUT_RD);
+}
+
 static void
 on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct conn *c = arg;
 
-	(void)input;
 	if (info->n_added == 0 || c->touching)
 		return;
+	if (c->req != NULL && evbuffer_get_length(input) > AHEAD_MAX) {
+		stop_reading(c);
+		return;
+	}
 	if (c->ev == NULL)
 		adopt(c); /* it is there: evhttp reads */
 	look(c);
@@ -327,7 +343,6 @@ on_complete(struct evhttp_request *ev, void *arg)
 
 	(void)ev;
 	c->state = CONN_HEAD;
-	bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
 	set_timeouts(c, true);
 	if (evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)
 		look(c);
@@ -344,7 +359,6 @@ watch_client(struct conn *c)
 
 	bufferevent_getcb(c->bev, NULL, &writecb, &eventcb, &owner);
 	bufferevent_setcb(c->bev, NULL, writecb, eventcb, owner);
-	bufferevent_setwatermark(c->bev, EV_READ, 0, AHEAD_MAX);
 	set_timeouts(c, false);
 	bufferevent_enable(c->bev, EV_READ);
 }
@@ -649,6 +663,8 @@ listen_tcp(struct http_server *s, int *fd, const char *where, struct err **err)
 	if (colon == NULL || colon[1] == '\0')
 		return err_set(
 		    err, ERR_INVALID, "\"%s\" is no address to listen on; write host:port", where);
+	if (strlen(colon + 1) > 5 || atoi(colon + 1) > 65535)
+		return err_set(err, ERR_INVALID, "\"%s\": there is no such port", where);
 	bool bracket = where[0] == '[' && colon[-1] == ']';
 	auto_free char *host = xstrndup(where + bracket, (size_t)(colon - where) - 2 * bracket);
 	rc = getaddrinfo(*host != '\0' ? host : NULL, colon + 1, &hints, &found);

@@ -25,6 +25,8 @@ shown_lines=40
 passed=0
 failed=0
 ran=0
+export LSAN_OPTIONS=suppressions=$PWD/tests/sanitizer/lsan.supp:print_suppressions=0
+export TSAN_OPTIONS=suppressions=$PWD/tests/sanitizer/tsan.supp:second_deadlock_stack=1
 stack_is_up=
 
 now_ms() {
@@ -152,7 +154,7 @@ choose_port() {
 sanitizer_env() {
 	export ASAN_OPTIONS=log_path=$reports/asan:detect_leaks=1
 	export UBSAN_OPTIONS=log_path=$reports/ubsan:print_stacktrace=1
-	export TSAN_OPTIONS=log_path=$reports/tsan:second_deadlock_stack=1
+	export TSAN_OPTIONS=$TSAN_OPTIONS:log_path=$reports/tsan
 	mkdir -p "$reports/seen"
 	chmod 1777 "$reports"
 }
