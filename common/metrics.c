@@ -107,7 +107,7 @@ print_histogram(struct buf *out, struct metric *m)
 			    m->labels, comma, total);
 	}
 	const char *open = *m->labels ? "{" : "", *close = *m->labels ? "}" : "";
-	buf_printf(out, "%s_sum%s%s%s %g\n", m->name, open, m->labels, close,
+	buf_printf(out, "%s_sum%s%s%s %.15g\n", m->name, open, m->labels, close,
 	    (double)atomic_load(&m->value) / 1000);
 	buf_printf(out, "%s_count%s%s%s %" PRId64 "\n", m->name, open, m->labels, close, total);
 }
