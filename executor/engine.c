@@ -90,6 +90,14 @@ ex_call_cancel(struct ex_call *c)
 	call_free(c);
 }
 
+void
+ex_call_hand_over(struct ex_call *c, ex_call_fn done, void *arg)
+{
+	MUST(c->on_data == NULL);
+	c->done = done;
+	c->arg = arg;
+}
+
 static enum err_code
 code_of(long status)
 {

@@ -51,7 +51,9 @@ struct ex_call_options {
 	void *arg;
 };
 struct ex_call *ex_engine_call(struct ex_engine *e, const struct ex_call_options *opt);
-/* NULL allowed; done is not called. */
+/* NULL allowed; done is not called. The engine may do what was asked all the same. */
 void ex_call_cancel(struct ex_call *call);
+/* Another one waits for the answer from now on. */
+void ex_call_hand_over(struct ex_call *call, ex_call_fn done, void *arg);
 
 #endif

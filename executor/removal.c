@@ -178,6 +178,17 @@ again(void *arg)
 	list(arg);
 }
 
+static void
+on_last_made(json_t *answer, struct err **err, void *arg)
+{
+	struct ex_removal *r = arg;
+
+	(void)answer;
+	(void)err;
+	r->call = NULL;
+	list(r);
+}
+
 struct ex_removal *
 ex_removal_start(const struct ex_removal_options *opt)
 {
@@ -189,6 +200,10 @@ ex_removal_start(const struct ex_removal_options *opt)
 	r->what = CONTAINERS;
 	r->wait_ms = RETRY_MS;
 	r->again = loop_timer_new(opt->ex->loop, "removal again", again, r);
-	list(r);
+	r->call = opt->after;
+	if (r->call != NULL)
+		ex_call_hand_over(r->call, on_last_made, r);
+	else
+		list(r);
 	return r;
 }

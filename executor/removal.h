@@ -20,6 +20,9 @@ struct ex_removal_options {
 	uint64_t fence;
 	/* With task NULL: whether an object stays. name is NULL for containers. */
 	bool (*keep)(const json_t *labels, const char *name, void *arg);
+	/* A call under way that may still make something (taken over): begin when it has ended.
+	 * NULL = none. */
+	struct ex_call *after;
 	void (*done)(void *arg);
 	void *arg;
 };

@@ -75,6 +75,12 @@ ex_setup_free(struct ex_task *t)
 	free(s);
 }
 
+struct ex_call *
+ex_setup_take_call(struct ex_task *t)
+{
+	return t->setup != NULL ? steal(&t->setup->call) : NULL;
+}
+
 /* --- images --- */
 
 static void
@@ -278,6 +284,8 @@ service_done(void *arg)
 	auto_err e = NULL;
 
 	loop_timer_stop(s->patience);
+	loop_timer_stop(s->later);
+	ex_call_cancel(steal(&s->call));
 	ex_link_free(steal(&s->service));
 	if (s->refused != NULL) {
 		err_set(&e, ERR_INVALID,
@@ -319,18 +327,47 @@ service_up(const struct msg_welcome *w, void *arg)
 }
 
 static void
+on_service_seen(json_t *answer, struct err **err, void *arg)
+{
+	struct ex_task *t = arg;
+
+	t->setup->call = NULL;
+	if (*err == NULL && json_is_false(json_member(json_member(answer, "State"), "Running")) &&
+	    t->setup->refused == NULL)
+		t->setup->refused = xstrdup("it ended at once");
+	service_done(t);
+}
+
+/* The toolbox is about to become the command. Should that fail, its word arrives before the
+ * engine's answer, or the engine sees the container ended. */
+static void
+look_at_service(struct ex_task *t)
+{
+	auto_free char *name = ex_task_container_name(t, t->setup->at);
+	auto_free char *path = xasprintf("/containers/%s/json", name);
+	const struct ex_call_options opt = {
+		.method = "GET", .path = path, .done = on_service_seen, .arg = t
+	};
+
+	t->setup->call = ex_engine_call(t->ex->engine, &opt);
+}
+
+static void
 service_frame(const struct frame *f, void *arg)
 {
 	struct ex_task *t = arg;
 	struct ex_setup *s = t->setup;
 	struct msg_result r;
 
-	if (f->type != FRAME_REFUSED || s->refused != NULL ||
-	    !msg_result_decode(&r, f->payload, f->len))
+	if (s->refused != NULL || !s->spawned)
 		return;
-	s->refused = xstrdup(r.error);
-	msg_result_fini(&r);
-	loop_timer_start(s->later, 0);
+	if (f->type == FRAME_RESULT && s->call == NULL) {
+		look_at_service(t);
+	} else if (f->type == FRAME_REFUSED && msg_result_decode(&r, f->payload, f->len)) {
+		s->refused = xstrdup(r.error);
+		msg_result_fini(&r);
+		loop_timer_start(s->later, 0);
+	}
 }
 
 /* Its end of the stream is closed by the exec. */

@@ -365,13 +365,15 @@ on_cleaned(void *arg)
 static void
 clean(struct ex_task *t)
 {
-	const struct ex_removal_options opt = { .ex = t->ex,
+	struct ex_removal_options opt = { .ex = t->ex,
 		.executor = t->ex->cfg->id,
 		.task = t->task_id,
 		.fence = t->fence,
 		.done = on_cleaned,
 		.arg = t };
 
+	if (t->removal == NULL && !t->cleaned)
+		opt.after = ex_setup_take_call(t);
 	ex_setup_free(t);
 	ex_step_clear(t);
 	ex_link_free(steal(&t->link));

@@ -114,6 +114,8 @@ bool ex_task_send(struct ex_task *t, enum frame_type type, uint8_t *payload, siz
 /* --- setup.c --- */
 void ex_setup_start(struct ex_task *t);
 void ex_setup_free(struct ex_task *t); /* everything of it under way is cancelled */
+/* The engine call under way, which may make a container whatever we do; NULL when there is none. */
+struct ex_call *ex_setup_take_call(struct ex_task *t);
 /* After a restart: only what the main image says is looked up; then ex_task_setup_done. */
 void ex_setup_reattach(struct ex_task *t);
 /* The first word of the main container's toolbox; its frames while the setup is under way. */

@@ -37,7 +37,8 @@ struct msg_hello {
  * - Steps only go up; a command is never run twice. Any other START is REFUSED with the reason.
  * - A command that could not be started ends with 127, 126 (as shells have it) or 1 (user, working
  *   directory, script) and an error; -1 only when no process could be made.
- * - A service container answers SPAWN with REFUSED and ends, or with nothing: it is the command.
+ * - A service container answers SPAWN with RESULT and is the command from then on; or REFUSED
+ *   follows at once and it ends.
  */
 enum msg_kind { MSG_RUN = 1, MSG_SAVE = 2, MSG_RESTORE = 3, MSG_MKDIR = 4 };
 

@@ -395,7 +395,9 @@ static void
 service_say(struct tb_stream *s, enum frame_type type, const char *error)
 {
 	char *text = tb_strdup(error);
-	struct msg_result r = { .step = -1, .exit_status = -1, .error = text };
+	struct msg_result r = {
+		.step = -1, .exit_status = type == FRAME_RESULT ? 0 : -1, .error = text
+	};
 	struct msg_welcome w = { .version = FRAME_VERSION, .step = TB_NO_STEP };
 	size_t n = 0;
 	uint8_t *p = type == FRAME_WELCOME ? msg_welcome_encode(&w, &n) : msg_result_encode(&r, &n);
@@ -417,6 +419,8 @@ become(const struct tb_opts *o, struct tb_stream *s, const struct frame *f)
 	}
 	m.step = -1;
 	m.kind = MSG_RUN;
+	service_say(s, FRAME_RESULT, "");
+	tb_stream_flush(s);
 	/* The stream stays open (close on exec) to say why it failed. */
 	dup2(o->null_fd, STDIN_FILENO);
 	dup2(o->null_fd, STDOUT_FILENO);

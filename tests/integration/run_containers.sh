@@ -84,6 +84,17 @@ tap_is "a secret is masked, as base64 too" "$(log services 2)" "it is ***.
 tap_is "an entrypoint lives beside the steps" "$(log entrypoint 0 | tail -n 1)" main
 tap_hasnt "the client's output has no secret" "$T/containers.out" xyzzy-plugh
 
+# --- a service that cannot start ---
+
+directrun refused <<'YAML'
+runs:
+  - name: refused
+    tasks: [{name: task, runtime: {containers: [{image: busybox}, {image: busybox, entrypoint: /no/such}]}, steps: [{run: id}]}]
+YAML
+tap_is "a service that cannot start fails the setup" "$(task_field "$RUN" task '"\(.setup_step.phase) \(.steps[0].phase)"')" \
+	"failed notstarted"
+tap_like "and is named in its log" "$(log task setup)" "container 1.*/no/such"
+
 # --- privilege that no executor allows ---
 
 directrun_start privileged <<'YAML'

@@ -94,18 +94,26 @@ tap_is "the step and the one after it" "$(task_field "$RUN" long '[.steps[].phas
 tap_like "the step could say good-bye" "$(step_log "$RUN" long 0)" "ended"
 tap_like "what depends on it does not run" "$(status_of next)" "^(skipped|cancelled|notstarted)$"
 
-# Stopped while the image is being pulled or the containers are made: no step ever starts.
-directrun_start early <<'YAML'
+# Stopped while the image is looked for, a container is made or started: no step ever starts.
+repo early <<'YAML'
 runs:
   - name: early
     tasks:
       - name: task
-        runtime: {containers: [{image: debian:bookworm}]}
+        runtime: {containers: [{image: debian:bookworm}, {image: debian:bookworm, entrypoint: sleep 600}]}
         steps: [{run: "sleep 600"}]
 YAML
-tap_ok "a run is stopped at once" api PUT "/users/$MILLRACE_USER/runs/$RUN/actions" '{"action_type": "stop"}'
-tap_ok "it ends" wait_for 60 run_finished "$RUN"
-tap_is "as stopped or cancelled" "$(run_field "$RUN" 'if .phase == "cancelled" then "stopped" else .result end')" stopped
+setup_says() {
+	step_log "$1" task setup | grep -q "$2"
+}
+for moment in "Executor" "Image" "container 0" "container 1" "working directory"; do
+	directrun_start early
+	wait_for 30 setup_says "$RUN" "$moment" || true
+	tap_ok "a run is stopped when its log says \"$moment\"" api PUT "/users/$MILLRACE_USER/runs/$RUN/actions" \
+		'{"action_type": "stop"}'
+	wait_for 60 run_finished "$RUN" || true
+	tap_is "it ends as stopped" "$(run_field "$RUN" '"\(.phase) \(.result)"')" "finished stopped"
+done
 
 # --- timeout ---
 
