@@ -124,11 +124,16 @@ codes_of(const struct buf *body, struct buf *out)
 }
 
 static int
-status_error(const struct cli *c, long status, const struct buf *body, struct err **err)
+status_error(
+    const struct cli *c, long status, const struct buf *body, const char *reason, struct err **err)
 {
 	auto_buf codes = BUF_INIT;
 
 	codes_of(body, &codes);
+	if (reason != NULL && codes.len == 0) {
+		auto_free char *clean = cli_clean(reason);
+		buf_printf(&codes, ": %.500s", clean);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
 		if (answers[i].status == status)
 			return err_set(
@@ -168,8 +173,8 @@ answer_fini(struct answer *a)
 }
 
 static int
-answer_check(
-    const struct cli *c, const struct answer *a, const char *url, json_t **out, struct err **err)
+answer_check(const struct cli *c, const struct answer *a, const char *url, const char *reason,
+    json_t **out, struct err **err)
 {
 	if (a->err && a->err->code == ERR_INVALID)
 		return err_set(err, ERR_INTERNAL, "%s", err_msg(a->err));
@@ -179,7 +184,7 @@ answer_check(
 		    "(--gateway-url or MILLRACE_URL)?",
 		    c->url, err_msg(a->err));
 	if (a->status < 200 || a->status > 299)
-		return status_error(c, a->status, &a->body, err);
+		return status_error(c, a->status, &a->body, reason, err);
 	if (!out)
 		return 0;
 	*out = NULL;
@@ -206,7 +211,7 @@ call(struct cli *c, const char *method, const char *path, const json_t *body, js
 		.body_len = text ? strlen(text) : 0,
 		.max_body = CLI_REPLY_MAX,
 		.timeout_ms = CALL_TIMEOUT_MS,
-		.want_header = cursor ? "X-Agola-Cursor" : NULL,
+		.want_header = cursor ? "X-Agola-Cursor" : "X-Millrace-Error",
 		.done = on_answer,
 		.arg = &answer,
 	};
@@ -216,7 +221,7 @@ call(struct cli *c, const char *method, const char *path, const json_t *body, js
 		loop_run_once(a->calls.loop, -1);
 	if (cursor && answer.header)
 		*cursor = steal(&answer.header);
-	return answer_check(c, &answer, url, out, err);
+	return answer_check(c, &answer, url, cursor ? NULL : answer.header, out, err);
 }
 
 int

@@ -126,6 +126,9 @@ main(int argc, char **argv)
 		bool wants = argc > 2 && strcmp(argv[argc - 1], "--help") == 0;
 		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 			if (strcmp(commands[i]->words[0], argv[1]) == 0) {
+				if (!wants && argc > 2)
+					fprintf(stderr, "millrace: unknown command \"%s %s\"\n",
+					    argv[1], argv[2]);
 				general_help(wants ? stdout : stderr, argv[1]);
 				return !wants;
 			}
