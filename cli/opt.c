@@ -227,8 +227,7 @@ cli_number(uint64_t *out, const char *text, uint64_t min, const char *what, stru
 
 	errno = 0;
 	unsigned long long v = strtoull(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || text[0] == '+' || text[0] == ' ' ||
-	    v < min)
+	if (errno || end == text || *end || text[0] < '0' || text[0] > '9' || v < min)
 		return err_set(err, ERR_INVALID, "%s must be a number, not \"%s\"", what, text);
 	*out = v;
 	return 0;

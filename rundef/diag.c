@@ -5,6 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Bytes of the character at p, 0 when it is not whole: names are cut for messages at some byte. */
+static size_t
+utf8_len(const char *p)
+{
+	unsigned char c = (unsigned char)*p;
+	size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if (((unsigned char)p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
 /* Foreign text goes into messages: keep them one line, printable, valid UTF-8 and short. */
 static char *
 one_line(const char *s)
@@ -13,8 +26,9 @@ one_line(const char *s)
 
 	for (const char *p = s; *p; p++) {
 		unsigned char c = (unsigned char)*p;
+		size_t n = utf8_len(p);
 
-		if (out.len >= RUNDEF_MESSAGE_MAX && (c & 0xc0) != 0x80) {
+		if (out.len >= RUNDEF_MESSAGE_MAX) {
 			buf_puts(&out, "...");
 			break;
 		}
@@ -23,7 +37,8 @@ one_line(const char *s)
 		else if (c < 0x20 || c == 0x7f)
 			buf_printf(&out, "\\x%02x", c);
 		else
-			buf_putc(&out, *p);
+			buf_append(&out, p, n);
+		p += n > 1 ? n - 1 : 0;
 	}
 	if (!out.data)
 		buf_puts(&out, "");
