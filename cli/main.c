@@ -101,8 +101,8 @@ options_last(int argc, char **argv)
 	free(copy);
 }
 
-int
-main(int argc, char **argv)
+static int
+run(int argc, char **argv)
 {
 	struct cli c = { 0 };
 	auto_err err = NULL;
@@ -147,6 +147,15 @@ main(int argc, char **argv)
 		status = command->run(&c);
 	cli_api_free(c.api);
 	cli_opt_fini(&c);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+
+	/* What could not be written was not said. */
 	if (fflush(stdout) != 0 && status == 0)
 		status = 1;
 	return status;
