@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The command line without a server: exit statuses, where messages go, config check from a pipe.
+. "$(dirname "$0")/../lib.sh"
+
+# cli WORDS...: OUT, ERR and STATUS of the program; standard input is the caller's.
+cli() {
+	STATUS=0
+	"$BIN/millrace" "$@" >"$T/out" 2>"$T/err" || STATUS=$?
+	OUT=$(cat "$T/out")
+	ERR=$(cat "$T/err")
+}
+
+# --- config check ---
+
+good='runs: [{name: r, tasks: [{name: t, runtime: {containers: [{image: i}]}}]}]'
+cli config check "$ROOT/examples/kaniko/.agola/config.yml"
+tap_is "the example's definitions are valid" "$STATUS" 0
+tap_is "without a warning" "$ERR" ""
+cli config check - <<<"$good"
+tap_is "a definition from a pipe" "$STATUS:$OUT" "0:<stdin>: valid"
+cli config check - <<<$'runs:\n  - name: r\n    tasks:\n      - name: t\n        runtime: {containers: [{image: i}]}\n        steps:\n          - rum: x'
+tap_is "a broken one fails" "$STATUS:$OUT" "1:"
+tap_like "with file:line:col: message" "$ERR" '^<stdin>:7:13: .*unknown step type "rum".*\(did you mean run\?\)$'
+cli config check --json - <<<'runs: 5'
+tap_is "as JSON on standard output" "$STATUS:$(jq -r '"\(.valid) \(.errors) \(.diagnostics[0].line):\(.diagnostics[0].column)"' <<<"$OUT")" \
+	"1:false 1 1:7"
+cli --json config check - <<<"$good"
+tap_is "the option may stand in front" "$STATUS:$(jq .valid <<<"$OUT")" "0:true"
+cli config check - <<<"colour: red
+$good"
+tap_like "a warning is one" "$STATUS:$ERR" '^0:<stdin>:1:1: warning: unknown key "colour"'
+cli config check --strict - <<<"colour: red
+$good"
+tap_is "but with --strict it fails" "$STATUS" 1
+cli config check "$T/none.yml"
+tap_like "a file that is not there" "$STATUS:$ERR" '^1:millrace: open .*none\.yml: '
+
+# --- words and options ---
+
+for words in "" "frobnicate" "config" "config chek" "config check --nope" "config check a b" "config check --strict=maybe" \
+	"run show" "run show x" "run show 1 --gateway-url"; do
+	read -ra list <<<"$words"
+	cli "${list[@]}"
+	tap_is "millrace $words: fails" "$STATUS" 1
+done
+for words in "--help" "help" "config --help" "config check --help" "run list -h" "--version"; do
+	read -ra list <<<"$words"
+	cli "${list[@]}"
+	tap_ok "millrace $words: succeeds and says something" test "$STATUS:$ERR" = 0: -a -n "$OUT"
+done
+cli frobnicate
+tap_like "an unknown command is named" "$ERR" 'unknown command "frobnicate".*--help'
+cli config check --nope
+tap_like "so is an unknown option" "$ERR" 'unknown option --nope.*--help'
+for words in --help "config check --help" "config check $ROOT/examples/kaniko/.agola/config.yml"; do
+	read -ra list <<<"$words"
+	"$BIN/millrace" "${list[@]}" >/dev/full 2>/dev/null && STATUS=0 || STATUS=$?
+	tap_is "millrace ${words%% /*}: output that cannot be written is a failure" "$STATUS" 1
+done
+cli run list --gateway-url http://127.0.0.1:1
+tap_like "a gateway that is not there" "$STATUS:$ERR" '^1:millrace: .*127\.0\.0\.1'
+tap_done
