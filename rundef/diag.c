@@ -84,6 +84,9 @@ diag_slot(struct rundef_diags *d, enum rundef_severity severity)
 	return NULL;
 }
 
+static void reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos,
+    const char *hint, const char *fmt, va_list ap) PRINTF(5, 0);
+
 static void
 reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const char *hint,
     const char *fmt, va_list ap)

@@ -154,9 +154,9 @@ static void
 test_key_file(void **state)
 {
 #define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-	static const char *const good[] = { KEY, KEY "\n", KEY "\r\n", KEY "\nmore lines\n" };
-	static const char *const bad[] = { "", "\n", "00", KEY "0", KEY "00", KEY " ", " " KEY,
-		"not hex at all" };
+	static const char *const good[] = { KEY, (KEY "\n"), (KEY "\r\n"), (KEY "\nmore lines\n") };
+	static const char *const bad[] = { "", "\n", "00", (KEY "0"), (KEY "00"), (KEY " "),
+		(" " KEY), "not hex at all" };
 	char path[] = "/tmp/test_key.XXXXXX";
 	uint8_t key[CRYPTO_KEY_LEN];
 	auto_close int fd = mkstemp(path);
