@@ -68,7 +68,7 @@ const char *cli_get(const struct cli *c, const char *name); /* NULL when not giv
 bool cli_flag(const struct cli *c, const char *name);
 bool cli_given(const struct cli *c, const char *name);
 const char *const *cli_list(const struct cli *c, const char *name, size_t *n);
-void cli_usage(FILE *out, const struct cli_command *command);
+void cli_usage(FILE *out, const struct cli_command *k);
 /* A run number and the like: decimal, at least min. */
 int cli_number(
     uint64_t *out, const char *text, uint64_t min, const char *what, struct err **err) MUSTCHECK;

@@ -45,7 +45,7 @@ struct ex_mask_stream;
 struct ex_mask_stream *ex_mask_stream_new(const struct ex_mask_set *set);
 void ex_mask_stream_free(struct ex_mask_stream *s); /* NULL allowed; wipes */
 /* Appends to out what is certain after these n more bytes. */
-void ex_mask_feed(struct ex_mask_stream *s, const void *p, size_t n, struct buf *out);
+void ex_mask_feed(struct ex_mask_stream *s, const void *bytes, size_t n, struct buf *out);
 /* The input ends here: appends all that was held back. The stream then starts anew at the same
  * count. */
 void ex_mask_flush(struct ex_mask_stream *s, struct buf *out);

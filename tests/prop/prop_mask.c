@@ -55,8 +55,12 @@ form_both_alphabets(const char *p, size_t n)
 	auto_free char *url = xstrndup(p, n);
 
 	form(p, n);
-	for (char *c = url; *c; c++)
-		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+	for (char *c = url; *c; c++) {
+		if (*c == '+')
+			*c = '-';
+		else if (*c == '/')
+			*c = '_';
+	}
 	form(url, n);
 }
 

@@ -13,8 +13,6 @@
 
 #include <cmocka.h>
 
-extern const struct cli_command cli_config_check;
-
 static char dir[] = "/tmp/test_cli.XXXXXX";
 static char *out, *errors;
 
