@@ -125,6 +125,12 @@ test_endless_line(void **state)
 	feed("\"}\n"); /* skipped as a whole, the next is read */
 	feed("{\"status\":\"after\"}\n");
 	assert_string_equal(buf_str(&out), "  after\n");
+	/* Also when what was kept of it would be an object. */
+	memset(block, ' ', 100000);
+	feed("{\"status\":\"padded\"}");
+	ex_pull_progress_feed(p, block, 100000, &out);
+	feed("\n");
+	assert_string_equal(buf_str(&out), "  after\n");
 	/* Exactly the longest one is read. */
 	buf_clear(&out);
 	auto_buf line = BUF_INIT;
