@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FIELDS 7
@@ -154,6 +155,8 @@ tb_user_find(struct tb_user *u, const char *spec, const char *passwd_file, const
 	return 0;
 }
 
+/* As system calls: the process has one thread, and a libc that wants to tell all threads waits for
+ * those of a sanitizer, which a fork has left behind. */
 int
 tb_user_become(const struct tb_user *u, struct tb_err *e)
 {
@@ -161,11 +164,11 @@ tb_user_become(const struct tb_user *u, struct tb_err *e)
 
 	all[0] = u->gid;
 	memcpy(all + 1, u->groups, u->ngroups * sizeof(gid_t));
-	if (setgroups(u->ngroups + 1, all) != 0 && geteuid() == 0 && u->uid != 0)
+	if (syscall(SYS_setgroups, u->ngroups + 1, all) != 0 && geteuid() == 0 && u->uid != 0)
 		return tb_fail(e, "cannot set groups: %s", strerror(errno));
-	if (setresgid(u->gid, u->gid, u->gid) != 0)
+	if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) != 0)
 		return tb_fail(e, "cannot become group %u: %s", (unsigned)u->gid, strerror(errno));
-	if (setresuid(u->uid, u->uid, u->uid) != 0)
+	if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) != 0)
 		return tb_fail(e, "cannot become user %u: %s", (unsigned)u->uid, strerror(errno));
 	return 0;
 }
