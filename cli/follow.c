@@ -182,10 +182,9 @@ on_end(void *arg, long status, const char *error)
 
 	t->open = false;
 	f->nopen--;
-	if (status == 200 && !error) {
+	bool nothing = status == 404 && is_final(t->status); /* never started, or deleted */
+	if (nothing || (status == 200 && !error)) {
 		next_step(t);
-	} else if (status == 404 && is_final(t->status)) {
-		next_step(t); /* never started, or deleted */
 	} else if (status == 404) {
 		retry_later(t, WAITING_MS);
 	} else if (status == 200 || status == 0 || status >= 500) {

@@ -230,8 +230,9 @@ on_closed(struct evhttp_connection *ev, void *arg)
 
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg);
 
-/* evhttp has taken the new connection, and made itself the owner of its callbacks. */
-static void
+/* evhttp has taken the new connection, and made itself the owner of its callbacks. false: it has
+ * ended already and is gone. */
+static bool
 adopt(struct conn *c)
 {
 	struct evbuffer *input = bufferevent_get_input(c->bev);
@@ -239,15 +240,16 @@ adopt(struct conn *c)
 
 	c->server->unadopted--;
 	bufferevent_getcb(c->bev, NULL, NULL, NULL, &owner);
-	if (owner == NULL) { /* it has ended already */
+	if (owner == NULL) {
 		evbuffer_remove_cb(input, on_input, c);
 		bufferevent_decref(c->bev);
 		conn_free(c);
-		return;
+		return false;
 	}
 	bufferevent_decref(c->bev);
 	c->ev = owner;
 	evhttp_connection_set_closecb(c->ev, on_closed, c);
+	return true;
 }
 
 /* The client's end comes next, and is noticed. */
@@ -273,9 +275,8 @@ on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 		stop_reading(c);
 		return;
 	}
-	if (c->ev == NULL)
-		adopt(c); /* it is there: evhttp reads */
-	look(c);
+	if (c->ev != NULL || adopt(c))
+		look(c);
 }
 
 static void
@@ -286,7 +287,7 @@ adopt_new(void *arg)
 	for (struct conn *c = s->conns, *next; s->unadopted > 0; c = next) {
 		next = c->next;
 		if (c->ev == NULL)
-			adopt(c);
+			(void)adopt(c);
 	}
 }
 
@@ -656,17 +657,22 @@ listen_tcp(struct http_server *s, int *fd, const char *where, struct err **err)
 	const char *colon = strrchr(where, ':');
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	struct addrinfo *found = NULL;
-	struct sockaddr_storage bound;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} bound = { .v6 = { 0 } };
 	socklen_t len = sizeof(bound);
 	int rc;
 
 	if (colon == NULL || colon[1] == '\0')
 		return err_set(
 		    err, ERR_INVALID, "\"%s\" is no address to listen on; write host:port", where);
-	if (strlen(colon + 1) > 5 || atoi(colon + 1) > 65535)
+	if (strlen(colon + 1) > 5 || strtol(colon + 1, NULL, 10) > 65535)
 		return err_set(err, ERR_INVALID, "\"%s\": there is no such port", where);
 	bool bracket = where[0] == '[' && colon[-1] == ']';
-	auto_free char *host = xstrndup(where + bracket, (size_t)(colon - where) - 2 * bracket);
+	auto_free char *host =
+	    xstrndup(where + bracket, (size_t)(colon - where) - (bracket ? 2 : 0));
 	rc = getaddrinfo(*host != '\0' ? host : NULL, colon + 1, &hints, &found);
 	if (rc != 0)
 		return err_set(err, ERR_INVALID, "listen on %s: %s", where, gai_strerror(rc));
@@ -677,10 +683,9 @@ listen_tcp(struct http_server *s, int *fd, const char *where, struct err **err)
 	    listen(*fd, BACKLOG) != 0)
 		rc = err_set_errno(err, errno, "listen on %s", where);
 	freeaddrinfo(found);
-	if (rc != 0 || getsockname(*fd, (struct sockaddr *)&bound, &len) != 0)
+	if (rc != 0 || getsockname(*fd, &bound.any, &len) != 0)
 		return rc;
-	s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-	                                            : ((struct sockaddr_in *)&bound)->sin_port);
+	s->port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 	return 0;
 }
 

@@ -281,8 +281,10 @@ httpc_free(struct httpc *h)
 	if (h == NULL)
 		return;
 	MUST(!h->inside);
-	while (h->reqs != NULL)
-		free_req(h->reqs);
+	for (struct httpc_req *r = h->reqs, *next; r != NULL; r = next) {
+		next = r->next;
+		free_req(r);
+	}
 	curl_multi_cleanup(h->multi);
 	loop_timer_free(h->timer);
 	free(h);

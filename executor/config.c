@@ -120,7 +120,7 @@ parse_pull(void *at, const struct yaml_node *node, struct err **err)
 }
 
 #define KEY(name_, type_, field_)                                                                  \
-	.name = name_, .type = type_, .offset = offsetof(struct ex_config, field_)
+	.name = (name_), .type = (type_), .offset = offsetof(struct ex_config, field_)
 
 const struct config_key ex_config_keys[] = {
 	{ KEY("id", CONFIG_TEXT, id), .required = true,
@@ -182,17 +182,17 @@ id_ok(const char *id)
 }
 
 int
-ex_config_check(void *arg, struct err **err)
+ex_config_check(void *cfg, struct err **err)
 {
-	struct ex_config *cfg = arg;
+	struct ex_config *c = cfg;
 
-	if (cfg->pull == 0)
-		cfg->pull = EX_PULL_IF_ABSENT;
-	if (!id_ok(cfg->id))
+	if (c->pull == 0)
+		c->pull = EX_PULL_IF_ABSENT;
+	if (!id_ok(c->id))
 		return err_set(
 		    err, ERR_INVALID, "id must be 1 to 64 letters, digits, '-', '_' or '.'");
-	if (strncmp(cfg->engine, "unix:///", 8) != 0)
+	if (strncmp(c->engine, "unix:///", 8) != 0)
 		return err_set(
-		    err, ERR_INVALID, "engine must be unix:///path, not \"%s\"", cfg->engine);
-	return ex_image_rules_check(&cfg->images, err);
+		    err, ERR_INVALID, "engine must be unix:///path, not \"%s\"", c->engine);
+	return ex_image_rules_check(&c->images, err);
 }

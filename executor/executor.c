@@ -99,7 +99,8 @@ recover(struct ex *ex)
 	DIR *d = opendir(ex->cfg->spool_dir);
 	struct dirent *entry;
 
-	while (d != NULL && (entry = readdir(d)) != NULL) {
+	while (d != NULL &&
+	       (entry = readdir(d)) != NULL) { /* NOLINT(concurrency-mt-unsafe): d is ours */
 		auto_free char *path = xasprintf("%s/%s", ex->cfg->spool_dir, entry->d_name);
 		struct stat st;
 

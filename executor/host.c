@@ -34,6 +34,7 @@ static void next_helper(struct ex_host *h);
 static void
 tar_header(uint8_t *out, const char *name, size_t size)
 {
+	static const char magic[8] = { 'u', 's', 't', 'a', 'r', '\0', '0', '0' };
 	unsigned sum = 0;
 	size_t i;
 
@@ -46,10 +47,7 @@ tar_header(uint8_t *out, const char *name, size_t size)
 	memcpy(out + 136, "00000000000", 12);
 	memset(out + 148, ' ', 8);
 	out[156] = '0';
-	memcpy(out + 257,
-	    "ustar\0"
-	    "00",
-	    8);
+	memcpy(out + 257, magic, sizeof(magic));
 	for (i = 0; i < TAR_BLOCK; i++)
 		sum += out[i];
 	snprintf((char *)out + 148, 8, "%06o", sum);
@@ -76,7 +74,7 @@ read_toolbox(struct ex_host *h, struct err **err)
 	tar_header(header, "millrace-toolbox", n);
 	buf_append(&h->tar, header, sizeof(header));
 	buf_append(&h->tar, bytes, n);
-	buf_append(&h->tar, zeros, 2 * TAR_BLOCK + (TAR_BLOCK - n % TAR_BLOCK) % TAR_BLOCK);
+	buf_append(&h->tar, zeros, (size_t)2 * TAR_BLOCK + (TAR_BLOCK - n % TAR_BLOCK) % TAR_BLOCK);
 	return 0;
 }
 

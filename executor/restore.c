@@ -202,8 +202,7 @@ on_get(struct httpc_response *resp, struct err **err, void *arg)
 	char text[64];
 
 	r->get = NULL;
-	snprintf(
-	    text, sizeof(text), "the object store answered %ld", resp != NULL ? resp->status : 0);
+	snprintf(text, sizeof(text), "the object store answered %ld", resp->status);
 	if (*err != NULL)
 		why = err_msg(*err);
 	else if (resp->status != 200)

@@ -272,7 +272,7 @@ ex_spool_file_remove(const char *dir)
 		return;
 	/* The state goes first: without it the rest is rubbish that the next start removes. */
 	(void)unlinkat(dirfd(d), "state", 0);
-	while ((entry = readdir(d)) != NULL)
+	while ((entry = readdir(d)) != NULL) /* NOLINT(concurrency-mt-unsafe): d is ours */
 		if (entry->d_name[0] != '.')
 			(void)unlinkat(dirfd(d), entry->d_name, 0);
 	closedir(d);

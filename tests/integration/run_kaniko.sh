@@ -24,7 +24,7 @@ tap_ok "both definitions are valid" "$BIN/millrace" config check "$T/kaniko/.ago
 
 auth=$(printf %s "$MILLRACE_REGISTRY_USER:$MILLRACE_REGISTRY_PASSWORD" | base64 -w0)
 variables=(--var dockerregistry="$MILLRACE_REGISTRY" --var dockerimage="$MILLRACE_REGISTRY/$image")
-RUN_SECONDS=240
+export RUN_SECONDS=240
 directrun kaniko "${variables[@]}" --var dockerauth="$auth"
 tap_is "both runs succeed" "$RUN_STATUS" 0
 mapfile -t runs < <(sed -n 's/^run \([0-9][0-9]*\) created$/\1/p' "$T/kaniko.err")
