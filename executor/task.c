@@ -466,10 +466,11 @@ on_timeout(void *arg)
 {
 	struct ex_task *t = arg;
 
-	if (t->at != EX_AT_STEPS || t->stop)
+	if ((t->at != EX_AT_STEPS && t->at != EX_AT_BEGIN) || t->stop)
 		return;
 	t->timedout = true;
-	ex_step_kill(t);
+	if (t->at == EX_AT_STEPS)
+		ex_step_kill(t);
 }
 
 /* --- setup, begin --- */
