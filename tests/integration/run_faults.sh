@@ -104,6 +104,68 @@ end_step
 back gateway
 whole gateway
 
+# --- in the middle of a workspace ---
+
+repo workspace <<'YAML'
+runs:
+  - name: workspace
+    tasks:
+      - name: save
+        runtime: {containers: [{image: debian:bookworm}]}
+        working_dir: /w
+        steps:
+          - run: {name: fill, tty: false, command: head -c 80000000 /dev/urandom >big; sha256sum <big}
+          - save_to_workspace: {contents: [{source_dir: /w, paths: ["**"]}]}
+      - name: restore
+        runtime: {containers: [{image: debian:bookworm}]}
+        working_dir: /r
+        steps: [{restore_workspace: {dest_dir: .}}, {run: {name: sum, tty: false, command: sha256sum <big}}]
+        depends: [save]
+YAML
+# step_runs TASK INDEX
+step_runs() {
+	[ "$(task_field "$RUN" "$1" ".steps[$2].phase")" = running ]
+}
+for part in executor runservice; do
+	directrun_start workspace
+	tap_ok "$part while saving: it saves" wait_for 60 step_runs save 1
+	daemon kill "$part"
+	daemon start "$part"
+	tap_ok "$part while restoring: it restores" wait_for 60 step_runs restore 0
+	daemon kill "$part"
+	daemon start "$part"
+	wait_for 90 run_finished "$RUN" || true
+	tap_is "$part: the run succeeds" "$(run_field "$RUN" .result)" success
+	tap_is "$part: what was restored is what was saved" "$(step_log "$RUN" restore 1)" "$(step_log "$RUN" save 0)"
+done
+
+# --- in the middle of a setup ---
+
+repo setup <<'YAML'
+runs:
+  - name: setup
+    tasks:
+      - name: task
+        runtime:
+          containers: [{image: millrace-test/faults}, {image: millrace-test/faults, entrypoint: sleep 600}]
+        steps: [{run: {name: once, tty: false, command: echo ran}}]
+YAML
+printf 'FROM %s\nVOLUME /data /more\n' "$(docker_cli image ls -q millrace/base | head -n 1)" |
+	docker_cli build -q -t millrace-test/faults - >/dev/null
+at_end docker_cli rmi -f millrace-test/faults
+setup_says() {
+	step_log "$RUN" task setup | grep -q "$1"
+}
+for moment in "Executor" "container 0" "container 1" "working directory"; do
+	directrun_start setup
+	wait_for 30 setup_says "$moment" || true
+	daemon kill executor
+	daemon start executor
+	wait_for 60 run_finished "$RUN" || true
+	tap_is "executor killed when its setup says \"$moment\": the run succeeds" "$(run_field "$RUN" .result)" success
+	tap_is "and its step ran once" "$(step_log "$RUN" task 0)" ran
+done
+
 # A run that comes while the executor is away waits for it.
 daemon stop executor
 directrun_start waits <<'YAML'
