@@ -88,9 +88,18 @@ $(BIN)/millrace-toolbox: $(TOOLBOX_SRC) $(wildcard toolbox/*.h proto/*.h) Makefi
 	  -fstack-protector-strong -I. -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu \
 	  -static -Wl,--gc-sections -s -o $@ $(TOOLBOX_SRC) $(ZSTD_A)
 
+# Only these know the version, and are compiled again when it changes.
+$(B)/version: FORCE
+	@mkdir -p $(@D) && echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+VERSIONED := $(addprefix $(B)/obj/,common/daemon.o cli/main.o cli/cmd_version.o)
+$(VERSIONED): $(B)/version
+$(VERSIONED): CFLAGS_ALL += -DMILLRACE_VERSION='"$(VERSION)"'
+.PHONY: FORCE
+FORCE:
+
 $(B)/obj/%.o: %.c $(GEN_PROTO_H) | Makefile
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -DMILLRACE_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 $(B)/obj/%.o: %.cc
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Werror $(OPT) -fPIE -I. -MMD -MP -c -o $@ $<
