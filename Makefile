@@ -80,7 +80,7 @@ $(BIN)/millrace: $(B)/obj/cli/main.o $(call libpaths,$(libs_cli))
 
 # The toolbox runs in any image: static, musl, libc and zstd only. Never sanitized; its code is
 # tested sanitized on the host through libtoolbox.a.
-ZSTD_A := $(shell gcc -print-file-name=libzstd.a)
+ZSTD_A := $(shell gcc -print-file-name=libzstd.a 2>/dev/null)
 TOOLBOX_SRC := $(wildcard toolbox/*.c) $(wildcard proto/*.c)
 $(BIN)/millrace-toolbox: $(TOOLBOX_SRC) $(wildcard toolbox/*.h proto/*.h) Makefile
 	$(call say,MUSL,$@)
