@@ -127,7 +127,7 @@ $(B)/tests/%: $(B)/obj/tests/$(1)/%.o $(TEST_HELPERS) $(TEST_LIBS)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_ALL) -lcmocka
 endef
 $(foreach k,unit prop store,$(eval $(call test_rule,$(k))))
-.PRECIOUS: $(B)/obj/%.o $(B)/gen/%.c $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h
+.PRECIOUS: $(B)/obj/%.o $(B)/gen/%.c $(B)/gen/%_schema.c $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h
 
 # T=pattern chooses tests by name; the runner (tests/run.sh) finds the programs by their sources.
 RUN_TESTS = T='$(T)' TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh

@@ -6,6 +6,8 @@
 # LINT_CFLAGS. Files that clang-tidy has passed are not looked at again until they, a header or the settings change.
 # Environment: F (only C files that have this in their path, and nothing but clang-tidy).
 set -euo pipefail
+# Columns are counted in characters, whatever the machine speaks.
+export LC_ALL=C.UTF-8
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=${LINT_BUILD:-build}
