@@ -17,6 +17,7 @@ struct db {
 	bool in_tx;
 	bool tx_retry; /* this transaction failed for a reason that another try may cure */
 	bool tx_lost;  /* its connection is gone */
+	bool doubt;    /* a commit was sent and never answered */
 };
 
 struct db *
@@ -274,8 +275,10 @@ commit(struct db *db, struct err **err)
 	}
 	int rc = take_result(NULL, db, res, "commit", err);
 	/* Whether it took effect is unknown: repeating it is for the caller to decide. */
-	if (rc != 0 && db->tx_lost)
+	if (rc != 0 && db->tx_lost) {
 		db->tx_retry = false;
+		db->doubt = true;
+	}
 	return rc;
 }
 
@@ -350,6 +353,14 @@ int
 db_tx_run(struct db *db, db_tx_fn fn, void *arg, struct err **err)
 {
 	return tx_run(db, false, fn, arg, err);
+}
+
+bool
+db_take_doubt(struct db *db)
+{
+	bool doubt = db->doubt;
+	db->doubt = false;
+	return doubt;
 }
 
 int

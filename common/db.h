@@ -7,8 +7,8 @@
  *
  * A lost connection is re-made by the next db_begin()/db_exec() of that thread (at most once per
  * call; then ERR_UNAVAILABLE). Connections carry connect_timeout, statement_timeout, lock_timeout
- * and tcp_user_timeout. SQLSTATE to code: 23505 and 40001/40P01 CONFLICT, 23503 INVALID, 57*, 08*,
- * 25006 UNAVAILABLE, everything else INTERNAL.
+ * and tcp_user_timeout. SQLSTATE to code: 23505 and 40001/40P01 CONFLICT, 23503 and 22021 INVALID,
+ * 57*, 08*, 25006 UNAVAILABLE, everything else INTERNAL.
  *
  * Thread: a struct db and its results belong to the thread that opened it.
  */
@@ -77,6 +77,9 @@ int db_exec_sql(struct db_result **out, struct db *db, const char *sql, struct e
 #define DB_TX_TRIES 5
 typedef int (*db_tx_fn)(struct db *db, void *arg, struct err **err);
 int db_tx_run(struct db *db, db_tx_fn fn, void *arg, struct err **err) MUSTCHECK;
+/* True once after a db_tx_run() whose outcome is unknown: who keeps a picture of the rows in memory
+ * reads them again. */
+bool db_take_doubt(struct db *db);
 
 /* Rows, by column name. A missing column or a NULL where none is allowed is a bug: aborts. */
 size_t db_rows(const struct db_result *r);

@@ -86,6 +86,7 @@ code_of(const char *state)
 		{ "40001", ERR_CONFLICT },    /* serialization failure */
 		{ "40P01", ERR_CONFLICT },    /* deadlock */
 		{ "23503", ERR_INVALID },     /* foreign key */
+		{ "22021", ERR_INVALID },     /* no valid UTF-8 */
 		{ "25006", ERR_UNAVAILABLE }, /* read-only: a standby */
 		{ "25P03", ERR_UNAVAILABLE }, /* idle in transaction too long */
 		{ "55P03", ERR_UNAVAILABLE }, /* lock not available in time */

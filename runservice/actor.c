@@ -79,6 +79,8 @@ store_effect(
 	if (rc == 0 && t && (e->fx & RS_FX_CLOSE))
 		rc =
 		    rs_store_attempt_close(tx->db, t->id, e->fence, rs_status_name(t->status), err);
+	if (rc == 0 && t && (e->fx & RS_FX_RESET))
+		rc = rs_store_log_reset(tx->db, t->id, err);
 	return rc;
 }
 
@@ -161,13 +163,20 @@ check_attempt(const struct rs_act *act, const struct rs_run *run, size_t task, s
 	return 0;
 }
 
+/* What a lost attempt means: failure, or another try when no step can have started. The row stays
+ * locked, so that it cannot begin or be renewed after all. */
 static int
-check_lease(const struct rs_act *act, struct db *db, struct err **err)
+lost_event(enum rs_event *event, const struct rs_act *act, struct db *db, struct err **err)
 {
 	struct rs_attempt_row a;
-	int rc = rs_store_attempt_get(&a, db, act->task_id, act->fence, err);
-	if (rc == 0 && !a.expired)
+	uint64_t tried = 0;
+	int rc = rs_store_attempt_lock(&a, db, act->task_id, act->fence, err);
+	if (rc == 0 && act->lease_over && !a.expired)
 		return err_set(err, ERR_CONFLICT, "the lease was renewed meanwhile");
+	if (rc == 0)
+		rc = rs_store_attempts_tried(&tried, db, act->task_id, err);
+	if (rc == 0 && !a.begun && tried < RS_TRIES_MAX)
+		*event = RS_EV_LAPSE;
 	return rc;
 }
 
@@ -184,26 +193,40 @@ add_approver(struct rs_task *t, const char *user, struct err **err)
 	return 0;
 }
 
+/* The group's row is locked. */
+static int
+take_group(const struct rs_run *run, struct db *db, struct err **err)
+{
+	bool busy = true;
+	int rc = rs_store_group_lock(&busy, db, run->group, err);
+	if (rc == 0 && busy)
+		return err_set(err, ERR_CONFLICT, "another run of the group runs");
+	return rc == 0 ? rs_store_group_running(db, run->group, run->id, err) : rc;
+}
+
 static int
 apply(struct rs_act *act, struct db *db, struct rs_run *run, struct err **err)
 {
 	size_t task = *act->task_id ? rs_run_find_task(run, act->task_id) : RS_NO_TASK;
+	enum rs_event event = act->event;
 	int rc = 0;
 	if (*act->task_id && task == RS_NO_TASK && !act->check)
 		return err_set(err, ERR_NOTFOUND, "task %s doesn't exist", act->task_id);
 	if (act->check)
 		rc = check_attempt(act, run, task, err);
-	if (rc == 0 && act->lease_over)
-		rc = check_lease(act, db, err);
+	if (rc == 0 && event == RS_EV_LOST)
+		rc = lost_event(&event, act, db, err);
 	if (rc == 0 && act->report)
 		return rs_report_apply(run, task, act->report, db, act->tx.now_ms, err);
 	if (rc == 0 && *act->user)
 		rc = add_approver(&run->tasks[task], act->user, err);
 	/* Asking twice for what is done is no error. */
-	if (rc == 0 && act->event == RS_EV_STOP && run->stop)
+	if (rc == 0 && event == RS_EV_STOP && run->stop)
 		return 0;
-	if (rc == 0 && act->event)
-		rc = rs_run_apply(run, act->event, task, act->tx.now_ms, act->reason, err);
+	if (rc == 0 && event == RS_EV_START)
+		rc = take_group(run, db, err);
+	if (rc == 0 && event)
+		rc = rs_run_apply(run, event, task, act->tx.now_ms, act->reason, err);
 	return rc;
 }
 
@@ -231,6 +254,9 @@ late(struct rs_act *act, struct db *db, int rc, struct err **err)
 	if (rc == 0 && act->report && strcmp(a.executor, act->executor) == 0 &&
 	    a.place == RS_FREE && strcmp(a.outcome, act->report->status) == 0)
 		return 0;
+	/* Only what is known to be so is said: the executor forgets the attempt then. */
+	if (rc != 0 && rc != ERR_NOTFOUND)
+		return rc;
 	err_clear(err);
 	return err_set(err, ERR_CONFLICT, "the run of task %s is over", act->task_id);
 }
@@ -246,6 +272,27 @@ seen_request(struct rs_act *act, struct db *db, struct err **err)
 	if (rc != 0 || act->repeated)
 		return rc;
 	return rs_store_request_put(db, act->request_id, "", 0, err);
+}
+
+/* The answer to an accept. A plan that cannot be made now cannot be made later either: the task
+ * fails and says why, instead of being offered for ever. */
+static int
+make_plan(struct rs_act *act, struct db *db, struct rs_run *run, struct err **err)
+{
+	size_t task = rs_run_find_task(run, act->task_id);
+	auto_err why = NULL;
+	xfree_secret(act->reply, act->reply_len);
+	act->reply = NULL;
+	int rc = rs_plan_make(&act->reply, &act->reply_len, db, run, task, act->tx.rs->master_key,
+	    act->tx.rs->cfg->lease_ms, &why);
+	if (rc == 0)
+		return 0;
+	if (rc != ERR_INTERNAL && rc != ERR_INVALID) {
+		if (err)
+			*err = steal(&why);
+		return rc;
+	}
+	return rs_run_apply(run, RS_EV_LOST, task, act->tx.now_ms, err_msg(why), err);
 }
 
 static int
@@ -264,13 +311,8 @@ act_tx(struct db *db, void *arg, struct err **err)
 	if (rc != 0)
 		return late(act, db, rc, err);
 	rc = apply(act, db, &run, err);
-	if (rc == 0 && act->event == RS_EV_ACCEPT) {
-		xfree_secret(act->reply, act->reply_len);
-		act->reply = NULL;
-		rc = rs_plan_make(&act->reply, &act->reply_len, db, &run,
-		    rs_run_find_task(&run, act->task_id), act->tx.rs->master_key,
-		    act->tx.rs->cfg->lease_ms, err);
-	}
+	if (rc == 0 && act->event == RS_EV_ACCEPT)
+		rc = make_plan(act, db, &run, err);
 	if (rc == 0 && anything_to_do(act, &run))
 		return rs_tx_store(&act->tx, &run, err);
 	rs_run_fini(&run);
@@ -347,6 +389,8 @@ apply_effect(struct rs *rs, const struct rs_run *run, const struct rs_effect *e)
 		rs_executors_tell_stop(rs->executors, t->id, e->fence);
 	if (e->fx & RS_FX_CLOSE)
 		rs_executors_closed(rs->executors, t->id, e->fence);
+	if (e->fx & RS_FX_RESET)
+		rs_logs_reset(rs->logs, t);
 }
 
 void

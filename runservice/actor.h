@@ -15,6 +15,9 @@
 #include "runservice/runservice.h"
 #include "runservice/scheduler.h"
 
+/* So often a task that did not begin is tried anew; then it counts as lost. */
+#define RS_TRIES_MAX 3
+
 /* The runs a transaction touched, as they were at its end. */
 struct rs_outcome {
 	struct rs_run *runs;

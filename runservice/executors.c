@@ -14,6 +14,12 @@
 
 /* How long before the caller gives up an empty answer is sent. */
 #define ANSWER_MARGIN_MS 500
+#define OFFER_RETRY_MS 500 /* when withdrawing an offer failed */
+
+struct known {
+	char task_id[ID_LEN + 1];
+	uint64_t fence;
+};
 
 struct session {
 	struct rs_executors *ex;
@@ -25,7 +31,7 @@ struct session {
 	unsigned attempts; /* offered or held */
 	struct rpc_call *poll, *control;
 	struct loop_timer *poll_timer, *control_timer;
-	char **known; /* task ids whose stop the parked control request knows */
+	struct known *known; /* attempts whose stop the parked control request knows */
 	size_t nknown;
 };
 
@@ -38,6 +44,7 @@ struct rs_executors {
 };
 
 static void on_deadline(void *arg);
+static void end_offer(struct rs_executors *ex, struct rs_attempt *a);
 
 struct rs_executors *
 rs_executors_new(struct rs *rs)
@@ -52,8 +59,6 @@ rs_executors_new(struct rs *rs)
 static void
 forget_known(struct session *s)
 {
-	for (size_t i = 0; i < s->nknown; i++)
-		free(s->known[i]);
 	free(s->known);
 	s->known = NULL;
 	s->nknown = 0;
@@ -228,7 +233,7 @@ rs_executors_offered(struct rs_executors *ex, const struct rs_run *run, const st
 	a->deadline_ms = clock_mono_ms() + ex->rs->cfg->offer_timeout_ms;
 	/* Two transactions promised the same slot: take it back at once. */
 	if (!s || s->attempts > s->slots)
-		a->deadline_ms = clock_mono_ms();
+		end_offer(ex, a);
 	arm(ex);
 }
 
@@ -241,15 +246,16 @@ rs_executors_held(struct rs_executors *ex, const struct rs_run *run, const struc
 	a->place = RS_HELD;
 	a->delivered = true;
 	a->closing = false;
+	a->stop |= t->stop_told;
 	a->deadline_ms = clock_mono_ms() + ex->rs->cfg->lease_ms;
 	arm_for(ex, a->deadline_ms);
 }
 
 void
-rs_executors_renewed(struct rs_executors *ex, const char *task_id, int64_t sent_ms)
+rs_executors_renewed(struct rs_executors *ex, const char *task_id, uint64_t fence, int64_t sent_ms)
 {
 	struct rs_attempt *a = rs_map_get(&ex->attempts, task_id);
-	if (a)
+	if (a && a->fence == fence)
 		a->deadline_ms = sent_ms + ex->rs->cfg->lease_ms;
 }
 
@@ -280,6 +286,22 @@ rs_executors_check(const struct rs_executors *ex, const char *peer,
 	return NULL;
 }
 
+/* A refusal means that the offer was taken or is gone already; what that did was told then. */
+static void
+offer_ended(struct rs_act *act)
+{
+	struct rs_executors *ex = act->job.rs->executors;
+	struct rs_attempt *a = rs_map_get(&ex->attempts, act->task_id);
+	if (act->job.rc == 0 || act->job.rc == ERR_CONFLICT || act->job.rc == ERR_NOTFOUND)
+		return;
+	log_err(LOG_WARN, "an offer could not be withdrawn, trying again", &act->job.err);
+	if (!a || a->fence != act->fence || a->place != RS_OFFERED)
+		return;
+	a->closing = false;
+	a->deadline_ms = clock_mono_ms() + OFFER_RETRY_MS;
+	arm(ex);
+}
+
 static void
 end_offer(struct rs_executors *ex, struct rs_attempt *a)
 {
@@ -289,6 +311,7 @@ end_offer(struct rs_executors *ex, struct rs_attempt *a)
 	act->check = true;
 	act->fence = a->fence;
 	snprintf(act->executor, sizeof(act->executor), "%s", a->executor);
+	act->done = offer_ended;
 	rs_act_submit(act, "offer-expired");
 }
 
@@ -497,10 +520,10 @@ rs_executors_poll(struct rs_executors *ex, struct rpc_call *call, const Millrace
 /* --- control --- */
 
 static bool
-knows(const struct session *s, const char *task_id)
+knows(const struct session *s, const struct rs_attempt *a)
 {
 	for (size_t i = 0; i < s->nknown; i++) {
-		if (strcmp(s->known[i], task_id) == 0)
+		if (s->known[i].fence == a->fence && strcmp(s->known[i].task_id, a->task_id) == 0)
 			return true;
 	}
 	return false;
@@ -515,7 +538,7 @@ say_stops(struct rs_executors *ex, struct session *s)
 	struct rs_attempt *a;
 	for (size_t i = 0; (a = rs_map_next(&ex->attempts, &i)) != NULL;) {
 		if (!a->stop || a->place != RS_HELD || strcmp(a->executor, s->id) != 0 ||
-		    knows(s, a->task_id) || m.n_stop >= s->attempts)
+		    knows(s, a) || m.n_stop >= s->attempts)
 			continue;
 		size_t k = m.n_stop++;
 		millrace__attempt__init(&attempts[k]);
@@ -544,8 +567,11 @@ rs_executors_control(
 	answer_empty_control(s);
 	forget_known(s);
 	s->known = xcalloc(req->n_stopping + 1, sizeof(*s->known));
-	for (size_t i = 0; i < req->n_stopping; i++)
-		s->known[s->nknown++] = xstrdup(req->stopping[i]->task_id);
+	for (size_t i = 0; i < req->n_stopping; i++) {
+		struct known *k = &s->known[s->nknown++];
+		snprintf(k->task_id, sizeof(k->task_id), "%s", req->stopping[i]->task_id);
+		k->fence = req->stopping[i]->fence;
+	}
 	s->control = call;
 	if (!say_stops(ex, s))
 		loop_timer_start(s->control_timer, hold_ms(call));

@@ -50,7 +50,8 @@ void rs_executors_offered(
 void rs_executors_held(struct rs_executors *ex, const struct rs_run *run, const struct rs_task *t);
 void rs_executors_tell_stop(struct rs_executors *ex, const char *task_id, uint64_t fence);
 void rs_executors_closed(struct rs_executors *ex, const char *task_id, uint64_t fence);
-void rs_executors_renewed(struct rs_executors *ex, const char *task_id, int64_t sent_ms);
+void rs_executors_renewed(
+    struct rs_executors *ex, const char *task_id, uint64_t fence, int64_t sent_ms);
 
 /* NULL when the task has no open attempt. */
 const struct rs_attempt *rs_executors_attempt(const struct rs_executors *ex, const char *task_id);

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* Requests for objects under way, each with at most a part in memory. */
+#define OBJECTS_BUSY_MAX 32
+
 struct object_job {
 	struct rs_job job;
 	struct http_req *req;
@@ -85,6 +88,7 @@ static void
 object_done(struct rs_job *job)
 {
 	struct object_job *j = (struct object_job *)job;
+	job->rs->objects_busy--;
 	if (job->rc != 0)
 		answer_text(j->req, status_of(job->rc), err_msg(job->err));
 	else if (job->work == get_work)
@@ -100,6 +104,10 @@ handle_object(struct rs *rs, struct http_req *req)
 	auto_err e = NULL;
 	char *key = NULL;
 	enum http_method method = http_req_method(req);
+	if (rs->stopping || rs->objects_busy >= OBJECTS_BUSY_MAX) {
+		answer_text(req, 503, "busy; try again");
+		return;
+	}
 	if (method != HTTP_PUT && method != HTTP_GET) {
 		answer_text(req, 405, "only GET and PUT");
 		return;
@@ -122,6 +130,7 @@ handle_object(struct rs *rs, struct http_req *req)
 	} else {
 		j->job.work = get_work;
 	}
+	rs->objects_busy++;
 	rs_io_submit(rs, "object", 0, &j->job);
 }
 

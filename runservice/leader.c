@@ -85,7 +85,12 @@ renew_done(struct rs_job *job)
 			l->good_ms = l->sent_ms;
 		else if (job->rc == ERR_CONFLICT && job->rs->epoch == j->epoch)
 			lost(l, err_msg(job->err));
-		loop_timer_start(l->timer, job->rc == 0 ? RS_LEADER_RENEW_MS : RS_LEADER_RETRY_MS);
+		/* Given up meanwhile: to be taken again. */
+		if (job->rc == 0 && job->rs->epoch == 0)
+			loop_timer_start(l->timer, 0);
+		else
+			loop_timer_start(
+			    l->timer, job->rc == 0 ? RS_LEADER_RENEW_MS : RS_LEADER_RETRY_MS);
 	}
 	err_clear(&job->err);
 	free(j);
@@ -151,6 +156,14 @@ rs_leader_new(struct rs *rs)
 	    db_listen_new(rs->loop, rs->cfg->database, channels, ARRAY_LEN(channels), on_notify, l);
 	loop_timer_start(l->timer, 0);
 	return l;
+}
+
+void
+rs_leader_again(struct rs_leader *l)
+{
+	/* A job under way starts the timer when it is done. */
+	if (!l->busy)
+		loop_timer_start(l->timer, 0);
 }
 
 void

@@ -16,6 +16,8 @@
 #define RS_LEADER_RETRY_MS 500
 
 struct rs_leader *rs_leader_new(struct rs *rs);
+/* Takes the leadership anew, at once. */
+void rs_leader_again(struct rs_leader *l);
 /* No more renewals. */
 void rs_leader_free(struct rs_leader *l);
 /* Gives the leadership back on a worker; call before work_stop(). */

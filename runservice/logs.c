@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zstd.h>
 
-#define PENDING_MAX 16 /* appends that wait for one tail to load */
+#define PENDING_MAX 16 /* appends that wait for one tail to load, or for its bytes to be stored */
 
 static void on_timer(void *arg);
 static void store(struct rs_tail *t);
@@ -61,6 +61,7 @@ rs_logs_tail(struct rs_logs *l, const char *task_id, int step, bool create)
 		return t;
 	t = xcalloc(1, sizeof(*t));
 	t->l = l;
+	t->life = ++l->lives;
 	memcpy(t->key, key, sizeof(key));
 	snprintf(t->task_id, sizeof(t->task_id), "%s", task_id);
 	t->step = step;
@@ -117,6 +118,7 @@ rs_logs_clear(struct rs_logs *l)
 		free(n);
 	rs_map_fini(&l->mem_of_task);
 	l->mem = 0;
+	metrics_set(l->held, 0);
 }
 
 void
@@ -142,7 +144,7 @@ struct segment_job {
 	struct rs_job job;
 	char key[ID_LEN + 16], task_id[ID_LEN + 1];
 	int step;
-	uint64_t fence, start, end;
+	uint64_t life, fence, start, end;
 	uint8_t *data;
 	size_t len;
 	char *object;
@@ -196,11 +198,17 @@ row_tx(struct db *db, void *arg, struct err **err)
 {
 	struct segment_job *s = arg;
 	const struct rs_segment seg = { .start = s->start, .end = s->end, .key = s->object };
+	struct rs_attempt_row a;
 	int rc = rs_store_assert_epoch(db, s->job.epoch, err);
+	if (rc == 0)
+		rc = rs_store_attempt_lock(&a, db, s->task_id, s->fence, err);
 	if (rc == 0)
 		rc = rs_store_log_end(&s->stored, db, s->task_id, s->step, err);
 	if (rc != 0)
 		return rc;
+	/* Another attempt writes this log anew. */
+	if (a.place == RS_FREE && strcmp(a.outcome, rs_status_name(RS_NOTSTARTED)) == 0)
+		return rs_store_garbage_add(db, s->object, err);
 	/* An earlier try was committed although its answer got lost. */
 	if (s->stored > s->start)
 		return rs_store_garbage_add(db, s->object, err);
@@ -219,7 +227,7 @@ row_done(struct rs_job *job)
 {
 	struct segment_job *s = (struct segment_job *)job;
 	struct rs_tail *t = tail_of_job(job, s->key);
-	if (t) {
+	if (t && t->life == s->life) {
 		t->storing = false;
 		if (job->rc != 0) {
 			store_failed(t, &job->err);
@@ -261,13 +269,13 @@ put_done(struct rs_job *job)
 {
 	struct segment_job *s = (struct segment_job *)job;
 	struct rs_tail *t = tail_of_job(job, s->key);
-	if (job->rc == 0 && t) {
+	if (job->rc == 0 && t && t->life == s->life) {
 		job->work = row_work;
 		job->done = row_done;
 		rs_db_submit(job->rs, "log-row", work_key(s->key), job);
 		return;
 	}
-	if (t) {
+	if (t && t->life == s->life) {
 		t->storing = false;
 		store_failed(t, &job->err);
 		rs_logs_release(t);
@@ -289,6 +297,7 @@ store(struct rs_tail *t)
 	memcpy(s->key, t->key, sizeof(s->key));
 	memcpy(s->task_id, t->task_id, sizeof(s->task_id));
 	s->step = t->step;
+	s->life = t->life;
 	s->fence = t->fence;
 	s->start = t->stored;
 	s->len = t->mem.len < RS_LOG_SEGMENT_MAX ? t->mem.len : RS_LOG_SEGMENT_MAX;
@@ -324,13 +333,23 @@ take_bytes(struct rs_tail *t, const struct rs_append *a)
 	t->gen++;
 }
 
+static size_t
+count_appends(const struct rs_append *a)
+{
+	size_t n = 0;
+	for (; a; a = a->next)
+		n++;
+	return n;
+}
+
 static void
 process(struct rs_tail *t, struct rs_append *a)
 {
 	uint64_t before = t->received;
 	bool full = task_mem(t->l, t->task_id) + a->len > RS_LOG_TASK_MAX ||
 	            t->l->mem + a->len > RS_LOG_TOTAL_MAX;
-	if (full && a->len > 0 && a->offset + a->len > t->received) {
+	if ((full && a->len > 0 && a->offset + a->len > t->received) ||
+	    (a->flush && count_appends(t->flushing) >= PENDING_MAX)) {
 		store(t);
 		rs_fail(a->call, ERR_UNAVAILABLE, "too much of this log is not stored yet");
 		free(a->data);
@@ -361,7 +380,7 @@ struct load_job {
 	struct rs_job job;
 	char key[ID_LEN + 16], task_id[ID_LEN + 1];
 	int step;
-	uint64_t end;
+	uint64_t life, end;
 };
 
 static int
@@ -376,7 +395,7 @@ load_done(struct rs_job *job)
 {
 	struct load_job *j = (struct load_job *)job;
 	struct rs_tail *t = tail_of_job(job, j->key);
-	if (t) {
+	if (t && t->life == j->life) {
 		t->loading = false;
 		if (job->rc == 0) {
 			t->loaded = true;
@@ -408,6 +427,7 @@ load(struct rs_tail *t)
 	memcpy(j->key, t->key, sizeof(j->key));
 	memcpy(j->task_id, t->task_id, sizeof(j->task_id));
 	j->step = t->step;
+	j->life = t->life;
 	rs_db_submit(t->l->rs, "log-load", work_key(t->key), &j->job);
 }
 
@@ -435,7 +455,6 @@ rs_logs_append(struct rs_logs *l, struct rpc_call *call, const struct rs_attempt
     const Millrace__LogAppendRequest *req)
 {
 	struct err *err = NULL;
-	size_t npending = 0;
 	struct rs_append *a = xcalloc(1, sizeof(*a));
 	if (req->step < -1 || req->step >= (int64_t)attempt->nsteps)
 		err_set(&err, ERR_INVALID, "task has no step %d", req->step);
@@ -462,9 +481,9 @@ rs_logs_append(struct rs_logs *l, struct rpc_call *call, const struct rs_attempt
 		return;
 	}
 	struct rs_append **at = &t->pending;
-	for (; *at; at = &(*at)->next)
-		npending++;
-	if (npending >= PENDING_MAX) {
+	while (*at)
+		at = &(*at)->next;
+	if (count_appends(t->pending) >= PENDING_MAX) {
 		rs_fail(call, ERR_UNAVAILABLE, "this log is still being opened");
 		free(a->data);
 		free(a);
@@ -476,6 +495,33 @@ rs_logs_append(struct rs_logs *l, struct rpc_call *call, const struct rs_attempt
 }
 
 /* --- what the run tells --- */
+
+static void
+reset_tail(struct rs_tail *t)
+{
+	free_appends(&t->pending, ERR_CONFLICT, "the attempt is over");
+	free_appends(&t->flushing, ERR_CONFLICT, "the attempt is over");
+	if (t->mem.len > 0)
+		account(t->l, t->task_id, 0, t->mem.len);
+	buf_free(&t->mem);
+	loop_timer_stop(t->timer);
+	t->received = t->stored = 0;
+	t->loading = t->loaded = t->storing = t->step_final = t->task_final = false;
+	t->life = ++t->l->lives;
+	t->gen++;
+}
+
+void
+rs_logs_reset(struct rs_logs *l, const struct rs_task *task)
+{
+	for (int step = -1; step < (int)task->nsteps; step++) {
+		struct rs_tail *t = rs_logs_tail(l, task->id, step, false);
+		if (!t)
+			continue;
+		reset_tail(t);
+		rs_logs_wake(t);
+	}
+}
 
 static void
 step_changed(struct rs_logs *l, const struct rs_task *task, int step, const struct rs_step *s)

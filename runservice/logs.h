@@ -36,6 +36,8 @@ void rs_logs_append(struct rs_logs *l, struct rpc_call *call, const struct rs_at
 void rs_logs_read(struct rs_logs *l, struct rpc_call *call, const Millrace__LogReadRequest *req);
 void rs_logs_delete(
     struct rs_logs *l, struct rpc_call *call, const Millrace__LogDeleteRequest *req);
+/* The task will be tried anew: its logs begin at 0 again, whatever an earlier attempt wrote. */
+void rs_logs_reset(struct rs_logs *l, const struct rs_task *task);
 /* Steps may have started or ended. */
 void rs_logs_run_changed(struct rs_logs *l, const struct rs_run *run);
 

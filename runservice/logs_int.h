@@ -30,7 +30,8 @@ struct rs_tail {
 	bool storing;    /* a segment is on its way */
 	bool step_final; /* nothing will be appended */
 	bool task_final;
-	uint64_t gen; /* changes with everything a follower waits for */
+	uint64_t gen;  /* changes with everything a follower waits for */
+	uint64_t life; /* changes when the log begins anew: jobs of before mean nothing */
 	uint64_t received, stored;
 	struct buf mem;   /* bytes stored..received */
 	unsigned lookups; /* readers under way in the database */
@@ -44,6 +45,7 @@ struct rs_logs {
 	struct rs_map tails;
 	struct rs_map mem_of_task; /* task id -> size_t * */
 	size_t mem;
+	uint64_t lives; /* the newest tail's life */
 	struct metric *bytes, *held;
 };
 

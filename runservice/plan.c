@@ -235,8 +235,14 @@ rs_plan_make(void **reply, size_t *len, struct db *db, const struct rs_run *run,
 		add_environment(m, run, spec);
 		add_secrets(m, &o);
 		*len = millrace__accept_reply__get_packed_size(m);
-		*reply = xmalloc(*len + 1);
-		millrace__accept_reply__pack(m, *reply);
+		if (*len <= RS_PLAN_MAX) {
+			*reply = xmalloc(*len + 1);
+			millrace__accept_reply__pack(m, *reply);
+		} else {
+			rc = err_set(err, ERR_INVALID,
+			    "the task with its variables has %zu bytes, at most %u are possible",
+			    *len, RS_PLAN_MAX);
+		}
 		m->spec = NULL; /* belongs to the run's spec */
 	}
 	millrace__accept_reply__free_unpacked(m, NULL);

@@ -7,6 +7,7 @@
 #include "runservice/state.h"
 #include "runservice/store.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct query {
@@ -22,7 +23,7 @@ struct query {
 	/* found */
 	Millrace__RunState **states;
 	size_t nstates;
-	char run_id[ID_LEN + 1];
+	char run_id[ID_LEN + 1], request_id[ID_LEN + 1];
 	void (*fn)(struct rs *rs, struct rpc_call *call, const char *run_id, void *arg);
 	void *arg;
 };
@@ -237,6 +238,9 @@ words_literal(char *const *list, size_t n, bool phases)
 		if (phases ? rs_phase_parse(list[i]) != 0 : rs_result_parse(list[i]) != 0)
 			buf_printf(&b, "%s%s", b.len > 1 ? "," : "", list[i]);
 	}
+	/* Nothing is of a phase that does not exist. */
+	if (n > 0 && b.len == 1)
+		buf_puts(&b, "-");
 	buf_putc(&b, '}');
 	return buf_take(&b);
 }
@@ -279,7 +283,15 @@ active_work(struct db *db, struct rs_job *job, struct err **err)
 	if (rc != 0 || !packed)
 		return rc;
 	free(packed);
-	return err_set(err, ERR_CONFLICT, "not possible: the run is over");
+	packed = NULL;
+	q->run_id[0] = '\0';
+	if (*q->request_id)
+		rc = rs_store_request_get(&packed, &len, db, q->request_id, err);
+	if (rc != 0)
+		return rc;
+	bool before = packed != NULL;
+	free(packed);
+	return before ? 0 : err_set(err, ERR_CONFLICT, "not possible: the run is over");
 }
 
 static void
@@ -292,10 +304,12 @@ active_done(struct rs_job *job)
 
 void
 rs_query_active(struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number,
+    const char *request_id,
     void (*fn)(struct rs *rs, struct rpc_call *call, const char *run_id, void *arg), void *arg)
 {
 	struct query *q = new_query(rs, call, owner, number, active_work, active_done);
 	q->fn = fn;
 	q->arg = arg;
+	snprintf(q->request_id, sizeof(q->request_id), "%s", request_id);
 	rs_db_submit(rs, "run-find", 0, &q->job);
 }

@@ -1,5 +1,6 @@
 #include "runservice/report.h"
 
+#include "common/buf.h"
 #include "common/mem.h"
 #include "runservice/store.h"
 
@@ -16,13 +17,50 @@ static const struct {
 	{ "cancelled", RS_EV_REPORT_CANCELLED },
 };
 
+/* Bytes of the UTF-8 character at p, 0 when it is none. */
+static size_t
+utf8_len(const unsigned char *p)
+{
+	unsigned need = *p < 0x80                 ? 0
+	                : *p >= 0xc2 && *p < 0xe0 ? 1
+	                : *p >= 0xe0 && *p < 0xf0 ? 2
+	                                          : 3;
+	if (*p >= 0x80 && (*p < 0xc2 || *p > 0xf4))
+		return 0;
+	for (unsigned i = 1; i <= need; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	bool overlong = (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xf0 && p[1] < 0x90);
+	bool outside = (*p == 0xed && p[1] > 0x9f) || (*p == 0xf4 && p[1] > 0x8f);
+	return overlong || outside ? 0 : need + 1u;
+}
+
+/* PostgreSQL stores text only, and a report that cannot be stored would come again for ever. */
+static char *
+clean_error(const char *s)
+{
+	auto_buf b = BUF_INIT;
+	while (*s && b.len < RS_REPORT_ERROR_MAX) {
+		size_t n = utf8_len((const unsigned char *)s);
+		if (b.len + n > RS_REPORT_ERROR_MAX)
+			break;
+		if (n > 0)
+			buf_append(&b, s, n);
+		else
+			buf_putc(&b, '?');
+		s += n > 0 ? n : 1;
+	}
+	return xstrdup(buf_str(&b));
+}
+
 static int
 merge_step(struct rs_step *s, const Millrace__StepState *m, struct err **err)
 {
 	enum rs_status phase = rs_status_parse(m->phase);
 	if (phase == 0 || phase == RS_SKIPPED)
 		return err_set(err, ERR_INVALID, "unknown step phase \"%.20s\"", m->phase);
-	const char *error = m->error && *m->error ? m->error : NULL;
+	auto_free char *error = m->error && *m->error ? clean_error(m->error) : NULL;
 	bool same_error = error ? s->error && strcmp(s->error, error) == 0 : !s->error;
 	if (s->phase == phase && s->has_exit == (bool)m->has_exit_status &&
 	    s->exit_status == m->exit_status && s->start_ms == m->start_ms &&
@@ -35,7 +73,7 @@ merge_step(struct rs_step *s, const Millrace__StepState *m, struct err **err)
 	s->end_ms = m->end_ms;
 	if (!same_error) {
 		free(s->error);
-		s->error = error ? xstrndup(error, RS_REPORT_ERROR_MAX) : NULL;
+		s->error = steal(&error);
 	}
 	s->changed = true;
 	return 0;
@@ -87,6 +125,16 @@ rs_report_merge(struct rs_run *run, size_t task, const Millrace__ReportRequest *
 	return rs_run_apply(run, event, task, now_ms, NULL, err);
 }
 
+static bool
+shows_effects(const Millrace__ReportRequest *report)
+{
+	for (size_t i = 0; i < report->n_steps; i++) {
+		if (rs_status_parse(report->steps[i]->phase) != RS_NOTSTARTED)
+			return true;
+	}
+	return strcmp(report->status, "running") != 0;
+}
+
 int
 rs_report_apply(struct rs_run *run, size_t task, const Millrace__ReportRequest *report,
     struct db *db, int64_t now_ms, struct err **err)
@@ -102,6 +150,6 @@ rs_report_apply(struct rs_run *run, size_t task, const Millrace__ReportRequest *
 	rc = rs_report_merge(run, task, report, now_ms, err);
 	if (rc != 0)
 		return rc;
-	return rs_store_attempt_revision(
-	    db, run->tasks[task].id, report->attempt->fence, report->revision, err);
+	return rs_store_attempt_revision(db, run->tasks[task].id, report->attempt->fence,
+	    report->revision, shows_effects(report), err);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VERSION_MAX 100 /* bytes */
 #define GONE_REASON "executor lost: it came back without this task"
 
 static void *
@@ -41,8 +42,8 @@ struct held_job {
 	char *tasks, *fences; /* array literals of what was named */
 	Millrace__RegisterRequest *reg;
 	Millrace__RenewRequest *renew;
-	struct id *ids; /* renewed */
-	size_t nids;
+	struct rs_renewed *renewed;
+	size_t nrenewed;
 	struct rs_attempt_row *rows; /* what the rows say this executor has */
 	size_t nrows;
 	int64_t sent_ms;
@@ -91,7 +92,7 @@ free_held(struct held_job *j)
 	if (j->renew)
 		millrace__renew_request__free_unpacked(j->renew, NULL);
 	rs_attempt_rows_free(j->rows, j->nrows);
-	free(j->ids);
+	free(j->renewed);
 	free(j->tasks);
 	free(j->fences);
 	free(j);
@@ -203,8 +204,9 @@ on_register(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 	struct held_job *j = new_held(rs, call, register_work, register_done);
 	j->reg = m;
 	int rc = list_attempts(j, m->attempts, m->n_attempts, &err);
-	if (rc == 0 && (!id_is_valid(m->session) || strlen(m->arch) > 15))
-		rc = err_set(&err, ERR_INVALID, "malformed session or architecture");
+	if (rc == 0 &&
+	    (!id_is_valid(m->session) || strlen(m->arch) > 15 || strlen(m->version) > VERSION_MAX))
+		rc = err_set(&err, ERR_INVALID, "malformed session, architecture or version");
 	if (rc != 0) {
 		rpc_fail(call, &err);
 		free_held(j);
@@ -247,11 +249,11 @@ static int
 renew_tx(struct db *db, void *arg, struct err **err)
 {
 	struct held_job *j = arg;
-	free(j->ids);
-	j->ids = NULL;
+	free(j->renewed);
+	j->renewed = NULL;
 	int rc = rs_store_assert_epoch(db, j->job.epoch, err);
 	if (rc == 0)
-		rc = rs_store_attempts_renew(&j->ids, &j->nids, db, j->executor, j->tasks,
+		rc = rs_store_attempts_renew(&j->renewed, &j->nrenewed, db, j->executor, j->tasks,
 		    j->fences, j->job.rs->cfg->lease_ms, err);
 	return rc;
 }
@@ -262,6 +264,17 @@ renew_work(struct db *db, struct rs_job *job, struct err **err)
 	return db_tx_run(db, renew_tx, job, err);
 }
 
+static bool
+was_renewed(const struct held_job *j, const Millrace__Attempt *a)
+{
+	for (size_t i = 0; i < j->nrenewed; i++) {
+		if (j->renewed[i].fence == a->fence &&
+		    strcmp(j->renewed[i].task_id, a->task_id) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 renew_done(struct rs_job *job)
 {
@@ -270,14 +283,12 @@ renew_done(struct rs_job *job)
 	if (!rs_job_failed(job)) {
 		m.lost = xcalloc(j->renew->n_attempts + 1, sizeof(*m.lost));
 		for (size_t i = 0; i < j->renew->n_attempts; i++) {
-			bool found = false;
-			for (size_t k = 0; k < j->nids && !found; k++)
-				found = strcmp(j->ids[k].s, j->renew->attempts[i]->task_id) == 0;
-			if (!found)
-				m.lost[m.n_lost++] = j->renew->attempts[i];
+			Millrace__Attempt *a = j->renew->attempts[i];
+			if (!was_renewed(j, a))
+				m.lost[m.n_lost++] = a;
 			else
 				rs_executors_renewed(
-				    job->rs->executors, j->renew->attempts[i]->task_id, j->sent_ms);
+				    job->rs->executors, a->task_id, a->fence, j->sent_ms);
 		}
 		rs_reply_pb(job->call, &m);
 		free(m.lost);
@@ -333,6 +344,8 @@ accept_done(struct rs_act *act)
 		act->job.err->code = ERR_CONFLICT;
 	if (act->job.rc != 0)
 		rpc_fail(act->arg, &act->job.err);
+	else if (!act->reply)
+		rs_fail(act->arg, ERR_CONFLICT, "the task could not be prepared and has failed");
 	else
 		rpc_reply(act->arg, act->reply, act->reply_len);
 }
@@ -347,6 +360,9 @@ on_accept(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 	if (!m)
 		return;
 	if (rs_executors_check_session(rs->executors, rpc_call_peer(call), m->session, &err) != 0) {
+		/* We were restarted: the executor registers again, and then this will do. */
+		if (err->code == ERR_NOTFOUND)
+			err->code = ERR_UNAVAILABLE;
 		rpc_fail(call, &err);
 	} else {
 		struct rs_act *act = act_on_attempt(rs, call, m->attempt);

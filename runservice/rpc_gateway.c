@@ -98,6 +98,12 @@ action_found(struct rs *rs, struct rpc_call *call, const char *run_id, void *arg
 		free(a);
 		return;
 	}
+	if (*run_id == '\0') {
+		rs_query_get(rs, call, a->owner, a->number, NULL);
+		free(a->owner);
+		free(a);
+		return;
+	}
 	struct rs_act *act = rs_act_new(rs, run_id, a->task_id);
 	a->call = call;
 	act->event = a->event;
@@ -131,7 +137,7 @@ act_on(struct rs *rs, struct rpc_call *call, const Millrace__RunActionRequest *m
 		struct action *a =
 		    new_action(m->owner, m->number, *m->action == 's' ? RS_EV_STOP : RS_EV_CANCEL);
 		memcpy(a->request_id, m->request_id, ID_LEN + 1);
-		rs_query_active(rs, call, m->owner, m->number, action_found, a);
+		rs_query_active(rs, call, m->owner, m->number, a->request_id, action_found, a);
 	} else {
 		rs_fail(call, ERR_INVALID,
 		    "unknown action; known are stop, cancel, restart and "
@@ -177,7 +183,7 @@ on_approve(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 		struct action *a = new_action(m->owner, m->number, RS_EV_APPROVE);
 		memcpy(a->task_id, m->task_id, ID_LEN + 1);
 		snprintf(a->user, sizeof(a->user), "%s", m->user_id);
-		rs_query_active(rs, call, m->owner, m->number, action_found, a);
+		rs_query_active(rs, call, m->owner, m->number, "", action_found, a);
 	}
 	millrace__task_approve_request__free_unpacked(m, NULL);
 }

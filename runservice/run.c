@@ -57,6 +57,8 @@ const struct rs_rule rs_run_rules[] = {
 	    RS_FX_START | RS_FX_END | RS_FX_CLOSE),
 	TA(RS_NOTSTARTED, RS_HELD, RS_EV_LOST, RS_FAILED, RS_FREE,
 	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE),
+	TA(RS_NOTSTARTED, RS_HELD, RS_EV_LAPSE, RS_NOTSTARTED, RS_FREE,
+	    RS_FX_CLOSE | RS_FX_FENCE | RS_FX_RESET),
 
 	/* running */
 	TA(RS_RUNNING, RS_HELD, RS_EV_ACCEPT, RS_RUNNING, RS_HELD, RS_FX_LEASE),
@@ -67,6 +69,9 @@ const struct rs_rule rs_run_rules[] = {
 	TA(RS_RUNNING, RS_HELD, RS_EV_REPORT_FAILED, RS_FAILED, RS_FREE, RS_FX_END | RS_FX_CLOSE),
 	TA(RS_RUNNING, RS_HELD, RS_EV_LOST, RS_FAILED, RS_FREE,
 	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE),
+	/* Its setup was under way: nothing of the user's has run. */
+	TA(RS_RUNNING, RS_HELD, RS_EV_LAPSE, RS_NOTSTARTED, RS_FREE,
+	    RS_FX_CLOSE | RS_FX_FENCE | RS_FX_RESET),
 
 	/* final reports said again */
 	TA(RS_CANCELLED, RS_FREE, RS_EV_REPORT_CANCELLED, RS_CANCELLED, RS_FREE, 0),
@@ -296,6 +301,23 @@ lose(struct rs_task *t, int64_t now_ms, const char *reason)
 }
 
 static void
+reset_step(struct rs_step *s)
+{
+	free(s->error);
+	*s = (struct rs_step){ .phase = RS_NOTSTARTED, .changed = true };
+}
+
+static void
+reset(struct rs_task *t)
+{
+	reset_step(&t->setup);
+	for (size_t i = 0; i < t->nsteps; i++)
+		reset_step(&t->steps[i]);
+	t->start_ms = t->end_ms = 0;
+	t->timedout = t->stop_told = false;
+}
+
+static void
 apply_task(
     struct rs_run *run, const struct rs_rule *r, size_t task, int64_t now_ms, const char *reason)
 {
@@ -321,9 +343,12 @@ apply_task(
 		t->stop_told = true;
 	if (r->fx & RS_FX_LOSE)
 		lose(t, now_ms, reason);
+	if (r->fx & RS_FX_RESET)
+		reset(t);
 	t->changed = true;
-	effect(
-	    run, r->fx & (RS_FX_OFFER | RS_FX_LEASE | RS_FX_CLOSE | RS_FX_TELL_STOP), task, fence);
+	effect(run,
+	    r->fx & (RS_FX_OFFER | RS_FX_LEASE | RS_FX_CLOSE | RS_FX_TELL_STOP | RS_FX_RESET), task,
+	    fence);
 }
 
 static void

@@ -13,6 +13,7 @@
  *
  *   notstarted/FREE --assign--> notstarted/OFFERED --accept--> notstarted/HELD --> running/HELD
  *        ^---------- expire --------+                                      +--> final/FREE
+ *        ^---------- lapse (not begun) ------------+---------------+
  *
  * Invariants, explored by tests/prop/prop_run.c (rs_run_check()): final states have no way out; a
  * task is never placed before all its parents are final and its conditions hold; a final task has
@@ -125,6 +126,7 @@ struct rs_task {
 #define RS_FX_APPROVE 0x400u   /* approved */
 #define RS_FX_STOPPING 0x800u  /* the run's stop flag */
 #define RS_FX_LOSE 0x1000u     /* steps that run are failed, the reason is written on them */
+#define RS_FX_RESET 0x2000u    /* as if it had never been tried: steps, times, logs */
 
 struct rs_effect {
 	unsigned fx;
@@ -150,7 +152,8 @@ enum rs_event {
 	RS_EV_REPORT_SUCCESS,
 	RS_EV_REPORT_FAILED,
 	RS_EV_REPORT_CANCELLED,
-	RS_EV_LOST,
+	RS_EV_LOST,  /* it may have had effects */
+	RS_EV_LAPSE, /* lost before it began: another attempt may follow */
 	/* follow from the graph; never applied from outside */
 	RS_EV_TASK_FAILED,
 	RS_EV_ALL_FINAL,

@@ -33,12 +33,17 @@ job_run(void *state, void *arg)
 {
 	struct rs_job *job = arg;
 	job->rc = job->work(state, job, &job->err);
+	job->doubt = state && db_take_doubt(state);
 }
 
 static void
 job_done(void *arg)
 {
 	struct rs_job *job = arg;
+	struct rs *rs = job->rs;
+	rs->jobs--;
+	if (job->doubt && rs->epoch != 0 && job->epoch == rs->epoch)
+		rs_on_doubt(rs);
 	job->done(job);
 }
 
@@ -48,6 +53,8 @@ submit(struct rs *rs, struct work_pool *pool, const char *name, uint64_t key, st
 	job->rs = rs;
 	job->epoch = rs->epoch;
 	job->rc = 0;
+	job->doubt = false;
+	rs->jobs++;
 	if (!rs->stopping && work_submit(pool, name, key, job_run, job_done, job))
 		return;
 	job->rc = err_set(&job->err, ERR_UNAVAILABLE,
@@ -132,6 +139,15 @@ rs_on_lost(struct rs *rs)
 	rs_logs_clear(rs->logs);
 	rs_dispatch_clear(rs->dispatch);
 	rs_executors_clear(rs->executors);
+}
+
+void
+rs_on_doubt(struct rs *rs)
+{
+	log_warn("a commit was not answered; reading everything again");
+	rs_on_lost(rs);
+	if (rs->leader)
+		rs_leader_again(rs->leader);
 }
 
 /* --- start --- */
@@ -309,7 +325,8 @@ rs_stop(void *state)
 		rs_on_lost(rs);
 		work_stop(rs->io_pool);
 		work_stop(rs->db_pool);
-		loop_run_once(rs->loop, 0);
+		while (rs->jobs > 0)
+			loop_run_once(rs->loop, 100);
 		work_free(rs->io_pool);
 		work_free(rs->db_pool);
 	}

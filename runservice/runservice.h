@@ -45,6 +45,8 @@ struct rs {
 	int64_t epoch; /* of our leadership; 0 while we do not lead */
 	bool serving;  /* we lead and the state in memory is that of the database */
 	bool stopping;
+	size_t jobs; /* submitted, done() still to come */
+	size_t objects_busy;
 };
 
 /* main.c's three hooks. */
@@ -60,6 +62,7 @@ struct rs_job {
 	struct rs *rs;
 	int64_t epoch; /* at submit */
 	int rc;
+	bool doubt; /* a commit of it may or may not have taken effect */
 	struct err *err;
 	int (*work)(struct db *db, struct rs_job *job, struct err **err);
 	void (*done)(struct rs_job *job);
@@ -74,6 +77,9 @@ bool rs_job_failed(struct rs_job *job);
 /* Leadership changed hands (leader.c). */
 void rs_on_lead(struct rs *rs, int64_t epoch);
 void rs_on_lost(struct rs *rs);
+/* A commit's outcome is unknown, so what is in memory may no longer be what the rows say: a new
+ * term begins, which voids what is under way and reads everything again. */
+void rs_on_doubt(struct rs *rs);
 /* NULL err when requests may be served; else answers and returns false. */
 bool rs_serving(struct rs *rs, struct rpc_call *call);
 void rs_fail(struct rpc_call *call, enum err_code code, const char *msg);

@@ -109,14 +109,26 @@ void rs_attempt_rows_free(struct rs_attempt_row *rows, size_t n);
 /* ERR_NOTFOUND. */
 int rs_store_attempt_get(struct rs_attempt_row *out, struct db *db, const char *task_id,
     uint64_t fence, struct err **err) MUSTCHECK;
+/* The same, and nobody else changes the row until the transaction ends. */
+int rs_store_attempt_lock(struct rs_attempt_row *out, struct db *db, const char *task_id,
+    uint64_t fence, struct err **err) MUSTCHECK;
+/* How many attempts of a task were ever held (those of the last day). */
+int rs_store_attempts_tried(
+    uint64_t *n, struct db *db, const char *task_id, struct err **err) MUSTCHECK;
 int rs_store_attempt_begin(
     struct db *db, const char *task_id, uint64_t fence, struct err **err) MUSTCHECK;
+/* begun: it shows effects, so that it has begun whatever it said. */
 int rs_store_attempt_revision(struct db *db, const char *task_id, uint64_t fence, uint64_t revision,
-    struct err **err) MUSTCHECK;
+    bool begun, struct err **err) MUSTCHECK;
+struct rs_renewed {
+	char task_id[ID_LEN + 1];
+	uint64_t fence;
+};
 /* Renews the held ones of an executor; tasks and fences are array literals of equal length.
- * Returns the renewed task ids. */
-int rs_store_attempts_renew(struct id **renewed, size_t *n, struct db *db, const char *executor,
-    const char *tasks, const char *fences, int64_t lease_ms, struct err **err) MUSTCHECK;
+ * Returns (malloc'ed) what was renewed. */
+int rs_store_attempts_renew(struct rs_renewed **renewed, size_t *n, struct db *db,
+    const char *executor, const char *tasks, const char *fences, int64_t lease_ms,
+    struct err **err) MUSTCHECK;
 /* Gives the held ones of an executor to its new session. */
 int rs_store_attempts_adopt(struct db *db, const char *executor, const char *session,
     const char *tasks, const char *fences, struct err **err) MUSTCHECK;
@@ -153,6 +165,8 @@ int rs_store_log_add(struct db *db, const char *task_id, int step, uint64_t fenc
     const struct rs_segment *seg, struct err **err) MUSTCHECK;
 /* Moves the segments to the garbage and remembers that the log was deleted. */
 int rs_store_log_delete(struct db *db, const char *task_id, int step, struct err **err) MUSTCHECK;
+/* Moves all segments of a task to the garbage: another attempt writes its logs anew. */
+int rs_store_log_reset(struct db *db, const char *task_id, struct err **err) MUSTCHECK;
 int rs_store_garbage_add(struct db *db, const char *key, struct err **err) MUSTCHECK;
 int rs_store_garbage_list(char ***keys, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 int rs_store_garbage_forget(struct db *db, const char *key, struct err **err) MUSTCHECK;

@@ -25,16 +25,20 @@ const struct db_stmt rs_stmts_attempt[] = {
 	  "where task_id = $1 and fence = $2", 3 },
 	{ "attempt_get",
 	  "select " ATTEMPT_COLUMNS "from attempts a where task_id = $1 and fence = $2", 2 },
+	{ "attempt_lock",
+	  "select " ATTEMPT_COLUMNS "from attempts a where task_id = $1 and fence = $2 for update", 2 },
+	{ "attempts_tried",
+	  "select count(*) as n from attempts where task_id = $1 and lease_expires is not null", 1 },
 	{ "attempt_begin",
 	  "update attempts set begun = true where task_id = $1 and fence = $2 and state = 'held'", 2 },
 	{ "attempt_revision",
-	  "update attempts set revision = $3, begun = true where task_id = $1 and fence = $2", 3 },
+	  "update attempts set revision = $3, begun = begun or $4 where task_id = $1 and fence = $2", 4 },
 	{ "attempts_renew",
 	  "update attempts a set lease_expires = "
 	  "clock_timestamp() + $4::bigint * interval '1 millisecond' "
 	  "from unnest($2::uuid[], $3::bigint[]) as w (task_id, fence) "
 	  "where a.task_id = w.task_id and a.fence = w.fence and a.executor = $1 "
-	  "and a.state = 'held' returning a.task_id", 4 },
+	  "and a.state = 'held' returning a.task_id, a.fence", 4 },
 	{ "attempts_adopt",
 	  "update attempts a set session = $2 "
 	  "from unnest($3::uuid[], $4::bigint[]) as w (task_id, fence) "
@@ -109,12 +113,12 @@ rs_store_attempt_close(
 	    DB_TEXT(outcome));
 }
 
-int
-rs_store_attempt_get(struct rs_attempt_row *out, struct db *db, const char *task_id, uint64_t fence,
-    struct err **err)
+static int
+get_one(struct rs_attempt_row *out, struct db *db, const char *stmt, const char *task_id,
+    uint64_t fence, struct err **err)
 {
 	auto_result *r = NULL;
-	int rc = db_query(&r, db, err, "attempt_get", DB_TEXT(task_id), DB_I64((int64_t)fence));
+	int rc = db_query(&r, db, err, stmt, DB_TEXT(task_id), DB_I64((int64_t)fence));
 	if (rc != 0)
 		return rc;
 	if (db_rows(r) == 0)
@@ -122,6 +126,30 @@ rs_store_attempt_get(struct rs_attempt_row *out, struct db *db, const char *task
 	memset(out, 0, sizeof(*out));
 	read_row(out, r, 0);
 	return 0;
+}
+
+int
+rs_store_attempt_get(struct rs_attempt_row *out, struct db *db, const char *task_id, uint64_t fence,
+    struct err **err)
+{
+	return get_one(out, db, "attempt_get", task_id, fence, err);
+}
+
+int
+rs_store_attempt_lock(struct rs_attempt_row *out, struct db *db, const char *task_id,
+    uint64_t fence, struct err **err)
+{
+	return get_one(out, db, "attempt_lock", task_id, fence, err);
+}
+
+int
+rs_store_attempts_tried(uint64_t *n, struct db *db, const char *task_id, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "attempts_tried", DB_TEXT(task_id));
+	if (rc == 0)
+		*n = (uint64_t)db_i64(r, 0, "n");
+	return rc;
 }
 
 int
@@ -135,23 +163,29 @@ rs_store_attempt_begin(struct db *db, const char *task_id, uint64_t fence, struc
 }
 
 int
-rs_store_attempt_revision(
-    struct db *db, const char *task_id, uint64_t fence, uint64_t revision, struct err **err)
+rs_store_attempt_revision(struct db *db, const char *task_id, uint64_t fence, uint64_t revision,
+    bool begun, struct err **err)
 {
 	return db_query(NULL, db, err, "attempt_revision", DB_TEXT(task_id), DB_I64((int64_t)fence),
-	    DB_I64((int64_t)revision));
+	    DB_I64((int64_t)revision), DB_BOOL(begun));
 }
 
 int
-rs_store_attempts_renew(struct id **renewed, size_t *n, struct db *db, const char *executor,
+rs_store_attempts_renew(struct rs_renewed **renewed, size_t *n, struct db *db, const char *executor,
     const char *tasks, const char *fences, int64_t lease_ms, struct err **err)
 {
 	auto_result *r = NULL;
 	int rc = db_query(&r, db, err, "attempts_renew", DB_TEXT(executor), DB_TEXT(tasks),
 	    DB_TEXT(fences), DB_I64(lease_ms));
-	if (rc == 0)
-		*renewed = rs_store_ids(n, r, "task_id");
-	return rc;
+	if (rc != 0)
+		return rc;
+	*n = db_rows(r);
+	*renewed = xcalloc(*n + 1, sizeof(**renewed));
+	for (size_t i = 0; i < *n; i++) {
+		rs_store_copy_id((*renewed)[i].task_id, r, i, "task_id");
+		(*renewed)[i].fence = (uint64_t)db_i64(r, i, "fence");
+	}
+	return 0;
 }
 
 int

@@ -19,6 +19,9 @@ const struct db_stmt rs_stmts_log[] = {
 	  "with gone as (delete from log_segments where task_id = $1 and step = $2 returning key), "
 	  "mark as (insert into deleted_logs (task_id, step) values ($1, $2) on conflict do nothing) "
 	  "insert into garbage (key) select key from gone on conflict do nothing", 2 },
+	{ "log_reset",
+	  "with gone as (delete from log_segments where task_id = $1 returning key) "
+	  "insert into garbage (key) select key from gone on conflict do nothing", 1 },
 	{ "garbage_add", "insert into garbage (key) values ($1) on conflict do nothing", 1 },
 	{ "garbage_list", "select key from garbage order by at limit 200", 0 },
 	{ "garbage_forget", "delete from garbage where key = $1", 1 },
@@ -70,6 +73,12 @@ int
 rs_store_log_delete(struct db *db, const char *task_id, int step, struct err **err)
 {
 	return db_query(NULL, db, err, "log_delete", DB_TEXT(task_id), DB_I64(step));
+}
+
+int
+rs_store_log_reset(struct db *db, const char *task_id, struct err **err)
+{
+	return db_query(NULL, db, err, "log_reset", DB_TEXT(task_id));
 }
 
 int

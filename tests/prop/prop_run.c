@@ -232,6 +232,14 @@ of_task(struct model *m, struct mtask *t, enum rs_event e)
 			return false;
 		t->fence++;
 		return ends(t, RS_FAILED);
+	case RS_EV_LAPSE:
+		if (t->place != RS_HELD)
+			return false;
+		t->fence++;
+		t->status = RS_NOTSTARTED;
+		t->place = RS_FREE;
+		t->told = false;
+		return true;
 	default: /* what follows by itself cannot be asked for */
 		return false;
 	}
@@ -303,6 +311,8 @@ effects(const struct rs_run *r, const struct model *was, const struct model *is,
 			return "offers";
 		if (count(r, RS_FX_LEASE, i, b->fence) != (e == RS_EV_ACCEPT && task == i))
 			return "leases";
+		if (count(r, RS_FX_RESET, i, a->fence) != (e == RS_EV_LAPSE && task == i))
+			return "tasks that start anew";
 		if (count(r, RS_FX_TELL_STOP, i, b->fence) != (!a->told && b->told))
 			return "executors told to stop";
 	}

@@ -225,7 +225,7 @@ attempts_are_fenced(void **state)
 {
 	struct fixture *f = *state;
 	struct rs_attempt_row a, *rows = NULL;
-	struct id *ids = NULL;
+	struct rs_renewed *ids = NULL;
 	size_t n = 0;
 	struct rs_run run;
 	make_run(&run, "/project/p2");
@@ -250,6 +250,8 @@ attempts_are_fenced(void **state)
 	free(ids);
 	OK(rs_store_attempts_renew(&ids, &n, f->db, "ex1", one, "{1}", -1, &err));
 	assert_int_equal(n, 1);
+	assert_string_equal(ids[0].task_id, t->id);
+	assert_int_equal(ids[0].fence, 1);
 	free(ids);
 	OK(rs_store_attempts_expired(&rows, &n, f->db, &err));
 	assert_int_equal(n, 1);
