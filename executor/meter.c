@@ -39,9 +39,9 @@ count(struct metric *const *counters, enum ex_phase result)
 }
 
 void
-ex_meter_held(size_t n)
+ex_meter_held(size_t tasks_held)
 {
-	metrics_set(held, (int64_t)n);
+	metrics_set(held, (int64_t)tasks_held);
 }
 
 void

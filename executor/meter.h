@@ -11,7 +11,7 @@
 
 /* Before anything else here. */
 void ex_meter_init(void);
-void ex_meter_held(size_t tasks);
+void ex_meter_held(size_t tasks_held);
 /* A setup, a step or a task ended so. */
 void ex_meter_setup(const struct ex_step_state *setup);
 void ex_meter_step(const struct ex_step_state *step);
