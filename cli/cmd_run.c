@@ -221,6 +221,11 @@ show_task(struct cli *c, const char *path, const struct row *row)
 	printf("\ntask %s: %s%s%s\n", name, status ? status : "unknown",
 	    json_flag(row->summary, "timedout", false) ? ", timed out" : "",
 	    json_flag(row->summary, "waiting_approval", false) ? ", waiting for approval" : "");
+	const char *reason = json_text(row->summary, "wait_reason");
+	if (reason && !json_flag(row->summary, "waiting_approval", false)) {
+		auto_free char *clean = cli_clean(reason);
+		printf("  %s\n", clean);
+	}
 	if (cli_api_call(c, "GET", task_path, NULL, &task, &err)) {
 		printf("  %s\n", err_msg(err));
 		return;

@@ -36,6 +36,8 @@ struct ftask {
 struct frun {
 	uint64_t number;
 	char *phase, *result;
+	char *reason; /* why nothing of it runs, as it was last seen */
+	bool told;    /* that reason */
 	bool final;
 };
 struct follow {
@@ -282,6 +284,34 @@ task_sync(struct follow *f, size_t run, const char *id, const json_t *summary)
 	f->stale = true;
 }
 
+/* Why nothing goes on, when it is the same as at the last look: most reasons pass at once. */
+static void
+reason_sync(struct follow *f, size_t index, const json_t *tasks)
+{
+	struct frun *run = &f->runs[index];
+	const char *reason = NULL, *id, *waiting = NULL;
+	json_t *summary;
+
+	json_object_foreach((json_t *)(uintptr_t)tasks, id, summary)
+	{
+		const char *status = json_text(summary, "status");
+
+		if (status && strcmp(status, "running") == 0)
+			return;
+		if (!reason && !json_flag(summary, "waiting_approval", false)) {
+			reason = json_text(summary, "wait_reason");
+			waiting = id;
+		}
+	}
+	if (!reason || !run->reason || strcmp(run->reason, reason) != 0) {
+		text_set(&run->reason, reason);
+		run->told = false;
+	} else if (!run->told) {
+		say(f, task_get(f, index, waiting, json_object_get(tasks, waiting)), "%s", reason);
+		run->told = true;
+	}
+}
+
 static void
 run_sync(struct follow *f, size_t index)
 {
@@ -295,6 +325,7 @@ run_sync(struct follow *f, size_t index)
 	if (look(f, path, &j) || !j)
 		return;
 	json_object_foreach(json_member(j, "tasks"), id, summary) task_sync(f, index, id, summary);
+	reason_sync(f, index, json_member(j, "tasks"));
 	const char *phase = json_text(j, "phase"), *result = json_text(j, "result");
 	text_set(&run->result, result);
 	if (!phase || (run->phase && strcmp(run->phase, phase) == 0))
@@ -470,6 +501,7 @@ cli_follow(struct cli *c, const char *runs_path, const uint64_t *numbers, size_t
 	for (size_t i = 0; i < n; i++) {
 		free(f.runs[i].phase);
 		free(f.runs[i].result);
+		free(f.runs[i].reason);
 	}
 	free(f.runs);
 	err_clear(&f.fatal);

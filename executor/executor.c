@@ -3,9 +3,9 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "common/metrics.h"
 #include "executor/gc.h"
 #include "executor/host.h"
+#include "executor/meter.h"
 #include "executor/session.h"
 #include "executor/task.h"
 
@@ -21,12 +21,6 @@
 #define DISK_QUEUE_MAX 65536
 #define HTTP_BODY_MAX 4096
 
-static struct metric *
-busy_metric(void)
-{
-	return metrics_gauge("millrace_executor_tasks", "", "Tasks that are held.");
-}
-
 /* --- tasks --- */
 
 void
@@ -34,7 +28,7 @@ ex_task_add(struct ex *ex, struct ex_task *t)
 {
 	ex->tasks = xreallocarray(ex->tasks, ex->ntasks + 1, sizeof(struct ex_task *));
 	ex->tasks[ex->ntasks++] = t;
-	metrics_set(busy_metric(), (int64_t)ex->ntasks);
+	ex_meter_held(ex->ntasks);
 }
 
 void
@@ -46,7 +40,7 @@ ex_task_remove(struct ex *ex, struct ex_task *t)
 		;
 	MUST(i < ex->ntasks);
 	ex->tasks[i] = ex->tasks[--ex->ntasks];
-	metrics_set(busy_metric(), (int64_t)ex->ntasks);
+	ex_meter_held(ex->ntasks);
 	if (!ex->stopping)
 		ex_session_changed(ex->session);
 }
@@ -164,6 +158,7 @@ ex_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	struct ex *ex = xcalloc(1, sizeof(*ex));
 	int rc;
 
+	ex_meter_init();
 	*state = ex;
 	ex->loop = loop;
 	ex->cfg = cfg;

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "executor/meter.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -255,6 +256,7 @@ finish(struct ex_task *t)
 	}
 	if (s->error != NULL && *s->error != '\0' && phase != EX_STOPPED)
 		st->error = ex_mask_text(t->mask, s->error);
+	ex_meter_step(st);
 	ex_logship_end(ex_task_ship(t, s->index));
 	ex_step_clear(t);
 	ex_steps_go(t);

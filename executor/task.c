@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "executor/meter.h"
 #include "executor/session.h"
 
 #include <inttypes.h>
@@ -395,6 +396,7 @@ ex_task_end(struct ex_task *t, enum ex_phase status)
 	if (!ex_phase_final(t->st->status)) {
 		t->st->status = status;
 		t->st->end_ms = clock_wall_ms();
+		ex_meter_task(status);
 		t->st->timedout = t->timedout;
 	}
 	loop_timer_stop(t->lease);
@@ -554,6 +556,7 @@ ex_task_setup_done(struct ex_task *t)
 		t->st->setup_done = true;
 		s->phase = EX_SUCCESS;
 		s->end_ms = clock_wall_ms();
+		ex_meter_setup(s);
 		ex_logship_end(ex_task_ship(t, -1));
 	}
 	start_timeout(t);

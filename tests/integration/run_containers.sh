@@ -97,7 +97,7 @@ tap_like "and is named in its log" "$(log task setup)" "container 1.*/no/such"
 
 # --- privilege that no executor allows ---
 
-directrun_start privileged <<'YAML'
+directrun_start privileged --follow <<'YAML'
 runs:
   - name: privileged
     tasks: [{name: task, runtime: {containers: [{image: busybox, privileged: true}]}, steps: [{run: id}]}]
@@ -106,6 +106,7 @@ says_why() {
 	run_field "$RUN" '[.tasks[]][0].wait_reason // ""' | grep -q privileged
 }
 tap_ok "a privileged task says that it waits for an executor that allows it" wait_for 30 says_why
+tap_ok "and so does the client that follows it" wait_for 30 file_has "$T/privileged.err" "privileged"
 api PUT "/users/$MILLRACE_USER/runs/$RUN/actions" '{"action_type": "stop"}' >/dev/null
 wait_for 30 run_finished "$RUN" || true
 tap_like "and can be stopped" "$(run_field "$RUN" '"\(.phase) \(.result)"')" "^(cancelled|finished stopped)"

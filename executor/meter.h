@@ -1,0 +1,20 @@
+/*
+ * meter.h - the executor's metrics, all known from the start (docs/operations.md lists them).
+ */
+#ifndef EXECUTOR_METER_H
+#define EXECUTOR_METER_H
+
+#include "executor/state.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Before anything else here. */
+void ex_meter_init(void);
+void ex_meter_held(size_t tasks);
+/* A setup, a step or a task ended so. */
+void ex_meter_setup(const struct ex_step_state *setup);
+void ex_meter_step(const struct ex_step_state *step);
+void ex_meter_task(enum ex_phase result);
+
+#endif
