@@ -1,10 +1,10 @@
+#include "tests/lib/rs_peer.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-
-#include "tests/lib/rs_peer.h"
 
 #include "common/clock.h"
 #include "common/crypto.h"
@@ -575,7 +575,7 @@ rs_ex_register(struct rs_executor *ex, const struct rs_offer *named, size_t n)
 	    &millrace__register_reply__descriptor, &reply);
 	if (code != 0)
 		return code;
-	assert_int_equal(reply->lease_ms, RS_PEER_LEASE_MS);
+	assert_int_equal(reply->lease_ms, ex->peer->cfg.lease_ms);
 	code = (int)reply->n_drop;
 	millrace__register_reply__free_unpacked(reply, NULL);
 	return code;

@@ -22,7 +22,7 @@
 
 #define RS_PEER_WAIT_MS 30000
 #define RS_PEER_OWNER "/project/p1"
-#define RS_PEER_LEASE_MS 1500
+#define RS_PEER_LEASE_MS 20000 /* p->cfg.lease_ms may be shortened before a task is taken */
 #define RS_PEER_OFFER_MS 500
 
 struct rs_peer;

@@ -16,6 +16,7 @@
 #include "tests/lib/rs_peer.h"
 
 #include <errno.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#define SHORT_LEASE_MS 1500
 #define TEXT(s_) (s_), (sizeof(s_) - 1)
 
 static void *
@@ -579,18 +581,19 @@ a_lease_is_renewed_or_ends(void **state)
 	struct rs_peer *p = *state;
 	struct rs_executor *ex = &p->ex[0];
 	uint64_t number;
+	p->cfg.lease_ms = SHORT_LEASE_MS;
 	struct rs_offer o = start_task(p, &number);
 	assert_int_equal(rs_ex_begin(ex, &o), 0);
 	assert_int_equal(rs_ex_report(ex, &o, 1, "running", "sr"), 0);
 	for (int i = 0; i < 5; i++) {
-		rs_peer_turn(p, RS_PEER_LEASE_MS / 2);
+		rs_peer_turn(p, SHORT_LEASE_MS / 2);
 		assert_int_equal(rs_ex_renew(ex, &o, 1), 0);
 	}
 	assert_string_equal(rs_peer_state(p, number), "running unknown");
 	assert_int_equal(rs_ex_log(ex, &o, 0, 0, TEXT("last words"), false, NULL, NULL), 0);
-	rs_peer_turn(p, RS_PEER_LEASE_MS / 2);
+	rs_peer_turn(p, SHORT_LEASE_MS / 2);
 	assert_string_equal(rs_peer_state(p, number), "running unknown");
-	int64_t end = clock_mono_ms() + 10 * RS_PEER_LEASE_MS;
+	int64_t end = clock_mono_ms() + 10 * SHORT_LEASE_MS;
 	while (strcmp(rs_peer_state(p, number), "finished failed") != 0) {
 		assert_true(clock_mono_ms() < end);
 		rs_peer_turn(p, 20);
@@ -611,6 +614,7 @@ what_did_not_begin_is_tried_anew(void **state)
 	struct rs_peer *p = *state;
 	struct rs_executor *ex = &p->ex[0], *other = &p->ex[1];
 	uint64_t number, received = 9, stored = 9;
+	p->cfg.lease_ms = SHORT_LEASE_MS;
 	struct rs_offer o = start_task(p, &number);
 	int code;
 	assert_int_equal(rs_ex_register(other, NULL, 0), 0);
@@ -819,16 +823,11 @@ postgres_dies_in_transactions(void **state)
 	struct rs_peer *p = *state;
 	struct rs_executor *ex = &p->ex[0];
 	bool seen[RUNS + 1] = { false };
-	pid_t child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		const char *cmd = getenv("MILLRACE_TEST_PG"); /* NOLINT(concurrency-mt-unsafe) */
-		for (int i = 0; cmd && i < 5; i++) {
-			if (system(cmd) != 0) /* NOLINT(cert-env33-c): a test's own command */
-				_exit(1);
-		}
-		_exit(0);
-	}
+	char sh[] = "sh", c[] = "-c",
+	     script[] = "for i in 1 2 3 4 5; do $MILLRACE_TEST_PG || exit; done";
+	char *const argv[] = { sh, c, script, NULL };
+	pid_t child;
+	assert_int_equal(posix_spawnp(&child, sh, NULL, NULL, argv, environ), 0);
 	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
 	for (int i = 1; i <= RUNS; i++) {
 		char branch[16];
@@ -992,14 +991,10 @@ another_epoch_voids_writes(void **state)
 		rs_peer_turn(p, 50);
 	}
 	rs_peer_until(p, &rs->serving, "serving again");
-	/* The lease went on by PostgreSQL's clock meanwhile. */
-	assert_true(rs_ex_register(ex, &o, 1) >= 0);
-	int64_t over = clock_mono_ms() + 15000;
-	while (strcmp(rs_peer_state(p, number), "finished success") != 0) {
-		assert_true(clock_mono_ms() < over);
-		struct rs_offer next = rs_ex_offer(ex);
-		rs_ex_do(ex, &next, 1);
-	}
+	assert_int_equal(rs_ex_register(ex, &o, 1), 0);
+	assert_int_equal(rs_ex_begin(ex, &o), 0);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "success", "ss"), 0);
+	assert_string_equal(rs_peer_state(p, number), "finished success");
 }
 
 /* Stopped with hundreds of requests under way: each is answered or dropped, nothing is touched
@@ -1007,7 +1002,7 @@ another_epoch_voids_writes(void **state)
 static void
 stops_while_busy(void **state)
 {
-	enum { CALLS = 600 };
+	enum { CALLS = 600, BUSY = 16 };
 	struct rs_peer *p = *state;
 	static struct rs_call calls[CALLS];
 	uint64_t number;
@@ -1017,7 +1012,8 @@ stops_while_busy(void **state)
 	get.number = number;
 	for (size_t i = 0; i < CALLS; i++)
 		rs_call_start(&calls[i], p, p->gateway, "run.get", &get);
-	while (((struct rs *)p->rs)->jobs < CALLS / 2)
+	/* In the middle of them, unless all were answered within one turn. */
+	while (((struct rs *)p->rs)->jobs < BUSY && !calls[CALLS - 1].done)
 		loop_run_once(p->loop, 20);
 	rs_peer_stop(p);
 	for (size_t i = 0; i < CALLS; i++)
