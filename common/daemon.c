@@ -8,7 +8,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#define DESCRIPTORS 65536u
 
 enum action { ACT_RUN, ACT_CHECK, ACT_KEYS, ACT_VERSION, ACT_HELP };
 
@@ -159,6 +162,18 @@ run_with_config(const struct daemon_spec *spec, const struct arguments *a)
 	return status;
 }
 
+/* The soft limit of 1024 is kept small for programs with select(); we have none. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= DESCRIPTORS)
+		return;
+	r.rlim_cur = r.rlim_max < DESCRIPTORS ? r.rlim_max : DESCRIPTORS;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
 int
 daemon_main(int argc, char **argv, const struct daemon_spec *spec)
 {
@@ -183,6 +198,7 @@ daemon_main(int argc, char **argv, const struct daemon_spec *spec)
 		break;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	log_init(spec->name, a.debug ? LOG_DEBUG : LOG_INFO);
 	crypto_init();
 	return run_with_config(spec, &a);

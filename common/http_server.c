@@ -2,6 +2,7 @@
 
 #include "common/buf.h"
 #include "common/http_head.h"
+#include "common/http_listen.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -13,22 +14,20 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <search.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define HEADER_MAX_DEFAULT (32u << 10)
 #define IDLE_DEFAULT_MS 60000
-#define BACKLOG 512
-#define KEEPALIVE_IDLE_S 60
+#define HEAD_DEFAULT_MS 30000
+#define BODY_DEFAULT_MS 900000
+#define CONNECTIONS_DEFAULT 4096u
+#define BODIES_DEFAULT ((size_t)1 << 30)
 /* Read ahead of a client that sends its next request while one is answered; one that sends more is
  * hung up on. */
 #define AHEAD_MAX (64u << 10)
@@ -41,7 +40,7 @@
  * request is set, or a body that says itself that it is too large is swallowed and evhttp sees a
  * request without one instead.
  */
-enum conn_state { CONN_HEAD = 1, CONN_SWALLOW, CONN_REQUEST };
+enum conn_state { CONN_HEAD = 1, CONN_SWALLOW, CONN_BODY, CONN_ANSWER };
 
 struct conn {
 	struct http_server *server;
@@ -51,17 +50,22 @@ struct conn {
 	struct evbuffer *held;
 	enum conn_state state;
 	uint64_t swallow; /* bytes still to come */
-	bool refused;     /* the request that evhttp sees stands for one with too large a body */
+	int refused;      /* status; the request that evhttp sees stands for the one refused */
 	bool touching;    /* we change the input ourselves */
+	size_t taken;     /* of the body that is being read */
+	struct loop_timer *deadline; /* armed while a request is being read */
 	struct http_req *req;
 };
 
 struct http_req {
+	struct http_server *server; /* NULL when it is gone */
+	struct http_req *prev, *next;
 	struct conn *conn;         /* NULL when the client has left */
 	struct evhttp_request *ev; /* NULL when the server is gone */
 	char *path, *query, *peer;
 	enum http_method method;
 	char *content_type;
+	size_t taken; /* of its body */
 	bool started; /* streaming */
 	void (*on_close)(void *);
 	void *close_arg;
@@ -75,10 +79,12 @@ struct http_server {
 	struct evhttp_bound_socket *bound;
 	SSL_CTX *tls;
 	struct http_server_options o;
+	struct http_req *reqs;
 	struct conn *conns;
 	void *by_bev; /* the same as a search tree */
 	struct loop_timer *adoption;
-	size_t unadopted;
+	size_t unadopted, nconns;
+	size_t taken; /* bytes of all bodies in memory */
 	char *unix_path;
 	int port;
 	bool freeing;
@@ -96,8 +102,19 @@ compare(const void *a, const void *b)
 }
 
 static void
+accept_again(struct http_server *s)
+{
+	if (s->bound != NULL && s->nconns < s->o.connections_max)
+		evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound));
+}
+
+static void
 conn_free(struct conn *c)
 {
+	c->server->taken -= c->taken;
+	if (c->server->nconns-- == c->server->o.connections_max)
+		accept_again(c->server);
+	loop_timer_free(c->deadline);
 	tdelete(c, &c->server->by_bev, compare);
 	if (c->prev != NULL)
 		c->prev->next = c->next;
@@ -133,8 +150,7 @@ refuse(struct conn *c)
 	static const char request[] =
 	    "POST / HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-	c->refused = true;
-	c->state = CONN_REQUEST;
+	c->state = CONN_BODY;
 	evbuffer_drain(c->held, evbuffer_get_length(c->held));
 	evbuffer_add(c->held, request, sizeof(request) - 1);
 	give_back(c);
@@ -152,6 +168,17 @@ swallow(struct conn *c)
 		refuse(c);
 }
 
+/* What a body of this length is answered with at once; 0: it may come. */
+static int
+too_much(const struct conn *c, const struct http_head *h, size_t limit)
+{
+	const struct http_server *s = c->server;
+
+	if (h->length > limit)
+		return s->o.too_large_status;
+	return h->length > 0 && h->length > s->o.bodies_max - s->taken ? 503 : 0;
+}
+
 static void
 take_head(struct conn *c)
 {
@@ -165,14 +192,16 @@ take_head(struct conn *c)
 	if (n == 0 && have <= s->o.header_max)
 		return;
 	if (n == 0) { /* evhttp refuses it */
-		c->state = CONN_REQUEST;
+		c->state = CONN_BODY;
 		give_back(c);
 		return;
 	}
 	http_head_read(&h, p, n);
 	if (s->o.body_limit != NULL && h.path[0] == '/')
 		limit = s->o.body_limit(h.method, h.path, s->o.arg);
-	if (h.length > limit) {
+	loop_timer_start(c->deadline, s->o.body_timeout_ms);
+	c->refused = too_much(c, &h, limit);
+	if (c->refused != 0) {
 		evbuffer_drain(c->held, n);
 		c->state = CONN_SWALLOW;
 		c->swallow = h.expects || h.length > SWALLOW_MAX ? 0 : h.length;
@@ -181,7 +210,9 @@ take_head(struct conn *c)
 		/* A chunked body does not say how long it is: evhttp counts. */
 		if (c->ev != NULL)
 			evhttp_connection_set_max_body_size(c->ev, (ev_ssize_t)limit);
-		c->state = CONN_REQUEST;
+		c->state = CONN_BODY;
+		c->taken = have - n;
+		s->taken += c->taken;
 		give_back(c);
 	}
 	free(h.path);
@@ -190,8 +221,8 @@ take_head(struct conn *c)
 static void
 look(struct conn *c)
 {
-	if (c->state == CONN_REQUEST)
-		return;
+	if (c->state == CONN_HEAD && !loop_timer_armed(c->deadline))
+		loop_timer_start(c->deadline, c->server->o.head_timeout_ms);
 	c->touching = true;
 	evbuffer_remove_buffer(bufferevent_get_input(c->bev), c->held, SIZE_MAX);
 	c->touching = false;
@@ -265,17 +296,43 @@ stop_reading(struct conn *c)
 }
 
 static void
+hang_up(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->ev != NULL || adopt(c))
+		evhttp_connection_free(c->ev);
+}
+
+/* Chunked bodies do not announce themselves, so together they can outgrow the bound. */
+static void
+body_grew(struct conn *c, size_t n)
+{
+	struct http_server *s = c->server;
+
+	c->taken += n;
+	s->taken += n;
+	if (s->taken > s->o.bodies_max)
+		loop_timer_start(c->deadline, 0);
+}
+
+static void
 on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct conn *c = arg;
 
 	if (info->n_added == 0 || c->touching)
 		return;
-	if (c->req != NULL && evbuffer_get_length(input) > AHEAD_MAX) {
-		stop_reading(c);
+	if (c->state == CONN_ANSWER) {
+		if (evbuffer_get_length(input) > AHEAD_MAX)
+			stop_reading(c);
 		return;
 	}
-	if (c->ev != NULL || adopt(c))
+	if (c->ev == NULL && !adopt(c))
+		return;
+	if (c->state == CONN_BODY)
+		body_grew(c, info->n_added);
+	else
 		look(c);
 }
 
@@ -310,6 +367,8 @@ on_accept(struct event_base *base, void *arg)
 	c->server = s;
 	c->bev = bev;
 	c->state = CONN_HEAD;
+	c->deadline = loop_timer_new(s->loop, "http request is read", hang_up, c);
+	loop_timer_start(c->deadline, s->o.head_timeout_ms);
 	c->held = evbuffer_new();
 	MUST(c->held != NULL);
 	c->next = s->conns;
@@ -321,6 +380,8 @@ on_accept(struct event_base *base, void *arg)
 	MUST(tsearch(c, &s->by_bev, compare) != NULL);
 	s->unadopted++;
 	loop_timer_start(s->adoption, 0);
+	if (++s->nconns == s->o.connections_max)
+		evconnlistener_disable(evhttp_bound_socket_get_listener(s->bound));
 	return bev;
 }
 
@@ -365,8 +426,38 @@ watch_client(struct conn *c)
 }
 
 static void
+req_link(struct http_req *r, struct http_server *s)
+{
+	r->server = s;
+	r->next = s->reqs;
+	if (r->next != NULL)
+		r->next->prev = r;
+	s->reqs = r;
+}
+
+static void
+req_unlink(struct http_req *r)
+{
+	if (r->prev != NULL)
+		r->prev->next = r->next;
+	else
+		r->server->reqs = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+}
+
+static void
 req_free(struct http_req *r)
 {
+	struct evbuffer *body = r->ev != NULL ? evhttp_request_get_input_buffer(r->ev) : NULL;
+
+	/* evhttp keeps it until a slow client has taken the answer. */
+	if (body != NULL)
+		evbuffer_drain(body, evbuffer_get_length(body));
+	if (r->server != NULL) {
+		r->server->taken -= r->taken;
+		req_unlink(r);
+	}
 	if (r->conn != NULL)
 		r->conn->req = NULL;
 	free(r->path);
@@ -385,8 +476,11 @@ req_new(struct conn *c, struct evhttp_request *ev, const char *target)
 	char *address = NULL;
 	ev_uint16_t port = 0;
 
+	req_link(r, c->server);
 	r->conn = c;
 	r->ev = ev;
+	r->taken = c->taken;
+	c->taken = 0;
 	r->path = xstrndup(target, path_len);
 	r->query = target[path_len] == '?'
 	               ? xstrndup(target + path_len + 1, strcspn(target + path_len + 1, "#"))
@@ -408,8 +502,10 @@ on_request(struct evhttp_request *ev, void *arg)
 	const char *target = http_head_target(evhttp_request_get_uri(ev));
 
 	MUST(c != NULL && c->req == NULL);
-	if (c->refused) {
-		evhttp_send_error(ev, s->o.too_large_status, NULL);
+	loop_timer_stop(c->deadline);
+	c->state = CONN_ANSWER;
+	if (c->refused != 0) {
+		evhttp_send_error(ev, c->refused, NULL);
 		return;
 	}
 	if (target == NULL || s->freeing) {
@@ -621,81 +717,11 @@ http_stream_abort(struct http_req *r)
 /* --- the listener --- */
 
 static int
-listen_unix(struct http_server *s, int *fd, const char *path, struct err **err)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct stat st;
-
-	if (strlen(path) >= sizeof(a.sun_path))
-		return err_set(err, ERR_INVALID, "socket path %s is too long", path);
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		unlink(path);
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (*fd < 0 || bind(*fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
-	    listen(*fd, BACKLOG) != 0)
-		return err_set_errno(err, errno, "listen on unix:%s", path);
-	s->unix_path = xstrdup(path);
-	return 0;
-}
-
-/* Accepted sockets inherit the options. */
-static void
-tcp_options(int fd)
-{
-	int one = 1, idle = KEEPALIVE_IDLE_S;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-}
-
-static int
-listen_tcp(struct http_server *s, int *fd, const char *where, struct err **err)
-{
-	const char *colon = strrchr(where, ':');
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-	struct addrinfo *found = NULL;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} bound = { .v6 = { 0 } };
-	socklen_t len = sizeof(bound);
-	int rc;
-
-	if (colon == NULL || colon[1] == '\0')
-		return err_set(
-		    err, ERR_INVALID, "\"%s\" is no address to listen on; write host:port", where);
-	if (strlen(colon + 1) > 5 || strtol(colon + 1, NULL, 10) > 65535)
-		return err_set(err, ERR_INVALID, "\"%s\": there is no such port", where);
-	bool bracket = where[0] == '[' && colon[-1] == ']';
-	auto_free char *host =
-	    xstrndup(where + bracket, (size_t)(colon - where) - (bracket ? 2 : 0));
-	rc = getaddrinfo(*host != '\0' ? host : NULL, colon + 1, &hints, &found);
-	if (rc != 0)
-		return err_set(err, ERR_INVALID, "listen on %s: %s", where, gai_strerror(rc));
-	*fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (*fd >= 0)
-		tcp_options(*fd);
-	if (*fd < 0 || bind(*fd, found->ai_addr, found->ai_addrlen) != 0 ||
-	    listen(*fd, BACKLOG) != 0)
-		rc = err_set_errno(err, errno, "listen on %s", where);
-	freeaddrinfo(found);
-	if (rc != 0 || getsockname(*fd, &bound.any, &len) != 0)
-		return rc;
-	s->port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
-	return 0;
-}
-
-static int
 listen_on(struct http_server *s, const char *where, struct err **err)
 {
 	auto_close int fd = -1;
 	struct evconnlistener *l;
-	int rc = strncmp(where, "unix:", 5) == 0 ? listen_unix(s, &fd, where + 5, err)
-	                                         : listen_tcp(s, &fd, where, err);
+	int rc = http_listen(&fd, where, &s->port, &s->unix_path, err);
 
 	if (rc != 0)
 		return rc;
@@ -754,6 +780,38 @@ set_up(struct http_server *s)
 	evhttp_set_timeout_tv(s->http, &tv);
 }
 
+/* evhttp spins when it is out of descriptors: a quarter is left for everything else. */
+static size_t
+descriptors(void)
+{
+	struct rlimit r;
+
+	return getrlimit(RLIMIT_NOFILE, &r) == 0 ? (size_t)(r.rlim_cur / 4 * 3) : SIZE_MAX;
+}
+
+static void
+bounds(struct http_server_options *o)
+{
+	size_t most = descriptors();
+
+	if (o->header_max == 0)
+		o->header_max = HEADER_MAX_DEFAULT;
+	if (o->too_large_status == 0)
+		o->too_large_status = 413;
+	if (o->bodies_max == 0)
+		o->bodies_max = o->body_max > BODIES_DEFAULT ? o->body_max : BODIES_DEFAULT;
+	if (o->connections_max == 0)
+		o->connections_max = CONNECTIONS_DEFAULT;
+	if (o->connections_max > most)
+		o->connections_max = most;
+	if (o->idle_timeout_ms == 0)
+		o->idle_timeout_ms = IDLE_DEFAULT_MS;
+	if (o->head_timeout_ms == 0)
+		o->head_timeout_ms = HEAD_DEFAULT_MS;
+	if (o->body_timeout_ms == 0)
+		o->body_timeout_ms = BODY_DEFAULT_MS;
+}
+
 int
 http_server_new(struct http_server **out, struct loop *loop, const struct http_server_options *opt,
     struct err **err)
@@ -764,9 +822,7 @@ http_server_new(struct http_server **out, struct loop *loop, const struct http_s
 	s->loop = loop;
 	s->o = *opt;
 	s->adoption = loop_timer_new(loop, "new http connections", adopt_new, s);
-	s->o.header_max = opt->header_max > 0 ? opt->header_max : HEADER_MAX_DEFAULT;
-	s->o.too_large_status = opt->too_large_status > 0 ? opt->too_large_status : 413;
-	s->o.idle_timeout_ms = opt->idle_timeout_ms > 0 ? opt->idle_timeout_ms : IDLE_DEFAULT_MS;
+	bounds(&s->o);
 	set_up(s);
 	rc = tls_set_up(s, opt, err);
 	if (rc == 0)
@@ -799,6 +855,8 @@ http_server_free(struct http_server *s)
 	s->freeing = true;
 	adopt_new(s);
 	evhttp_free(s->http);
+	for (struct http_req *r = s->reqs; r != NULL; r = r->next)
+		r->server = NULL;
 	loop_timer_free(s->adoption);
 	MUST(s->conns == NULL);
 	SSL_CTX_free(s->tls);

@@ -34,10 +34,17 @@ struct http_server_options {
 	const char *listen;    /* "host:port" or "unix:/path" */
 	const char *cert_file; /* both set: HTTPS */
 	const char *key_file;
-	size_t body_max;         /* default limit */
-	size_t header_max;       /* 0: 32 KiB */
-	int too_large_status;    /* 0: 413 */
-	int64_t idle_timeout_ms; /* 0: 60 s */
+	size_t body_max;      /* default limit */
+	size_t header_max;    /* 0: 32 KiB */
+	int too_large_status; /* 0: 413 */
+	/* Of all bodies in memory together, 0: 1 GiB. A body that says it would not fit is answered
+	 * with 503; the connection of one that grows beyond it is hung up on. */
+	size_t bodies_max;
+	size_t connections_max;  /* 0: 4096; further ones wait in the listener's backlog */
+	int64_t idle_timeout_ms; /* between two reads or writes, 0: 60 s */
+	/* Of a whole header (from the connection or its first byte on), 0: 30 s; of a whole body,
+	 * 0: 15 min. A client that takes longer is hung up on. */
+	int64_t head_timeout_ms, body_timeout_ms;
 	/* Optional: the limit of this request, asked when its header has been read and before any
 	 * of its body is kept; never above body_max. path as http_req_path(). */
 	size_t (*body_limit)(enum http_method method, const char *path, void *arg);

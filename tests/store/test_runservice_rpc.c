@@ -179,7 +179,7 @@ check_urls(struct rs_peer *p, const char *url)
 	assert_int_equal(rs_peer_http(p, "POST", url, "x", 1, NULL), 405);
 	bad[strlen(bad) - 1] ^= 1;
 	assert_int_equal(rs_peer_http(p, "PUT", bad, "x", 1, NULL), 403);
-	strcpy(bad, url);
+	bad[strlen(bad) - 1] ^= 1;
 	bad[expires - url + 8] = '9'; /* later than was signed */
 	assert_int_equal(rs_peer_http(p, "PUT", bad, "x", 1, NULL), 403);
 }

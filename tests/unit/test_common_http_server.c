@@ -25,6 +25,7 @@
 
 struct fixture {
 	struct loop *loop;
+	struct http_server_options o;
 	struct http_server *server;
 	/* what the handler saw */
 	int requests, left, drained;
@@ -116,14 +117,24 @@ body_limit(enum http_method method, const char *path, void *arg)
 	return strcmp(path, "/small") == 0 ? SMALL_MAX : BODY_MAX;
 }
 
+/* Anew, with what f->o says. */
+static void
+serve(struct fixture *f)
+{
+	auto_err err = NULL;
+
+	http_server_free(f->server);
+	assert_int_equal(http_server_new(&f->server, f->loop, &f->o, &err), 0);
+	assert_true(http_server_port(f->server) > 0);
+}
+
 static int
 setup(void **state)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
-	auto_err err = NULL;
 
 	f->loop = loop_new();
-	struct http_server_options o = {
+	f->o = (struct http_server_options){
 		.listen = "127.0.0.1:0",
 		.body_max = BODY_MAX,
 		.header_max = 4096,
@@ -133,8 +144,7 @@ setup(void **state)
 		.handler = handler,
 		.arg = f,
 	};
-	assert_int_equal(http_server_new(&f->server, f->loop, &o, &err), 0);
-	assert_true(http_server_port(f->server) > 0);
+	serve(f);
 	*state = f;
 	return 0;
 }
@@ -351,6 +361,115 @@ test_limits(void **state)
 }
 
 static void
+test_continue(void **state)
+{
+	struct fixture *f = *state;
+
+	converse(f, "POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 50000\r\n" CLOSE,
+	    50000);
+	answered(f, "HTTP/1.1 100 ");
+	answered(f, "HTTP/1.1 201 ");
+	assert_int_equal(f->body, 50000);
+}
+
+static void
+test_slow_clients(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"GET /x HT",
+		"GET /x HTTP/1.1\r\nX-Test: ",
+		"POST /x HTTP/1.1\r\nContent-Length: 10\r\n\r\n123",
+		"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123",
+		"POST /small HTTP/1.1\r\nContent-Length: 2000\r\n\r\n123",
+	};
+	struct fixture *f = *state;
+
+	f->o.head_timeout_ms = f->o.body_timeout_ms = 50;
+	serve(f);
+	/* The client waits for the end, and never sends the rest. */
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		converse(f, texts[i], 0);
+	assert_int_equal(f->requests, 0);
+	/* Of two requests on one connection, the second is late; the first may take its time. */
+	f->to_write = BIG;
+	converse(f, "GET /stream HTTP/1.1\r\n\r\nGET /x", 0);
+	assert_int_equal(f->requests, 1);
+	assert_true(f->answer_len > BIG);
+}
+
+/* A client of its own that stays while others come. */
+static int
+visit(struct fixture *f, const char *say, size_t pad)
+{
+	auto_free char *body = xmalloc(pad + 1);
+	int fd = dial(f);
+
+	memset(body, 'x', pad);
+	assert_int_equal(send(fd, say, strlen(say), MSG_NOSIGNAL), strlen(say));
+	assert_int_equal(send(fd, body, pad, MSG_NOSIGNAL), pad);
+	return fd;
+}
+
+static bool
+is_held(struct fixture *f)
+{
+	return f->held != NULL;
+}
+
+static void
+test_bodies_together(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	f->o.bodies_max = 150000;
+	serve(f);
+	fd = visit(f, "POST /hold HTTP/1.1\r\nContent-Length: 100000\r\n\r\n", 100000);
+	until(f, is_held);
+	converse(f, "POST /x HTTP/1.1\r\nContent-Length: 60000\r\n" CLOSE, 60000);
+	answered(f, "HTTP/1.1 503 ");
+	converse(f, "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nea60\r\n", 60000);
+	assert_int_equal(f->answer_len, 0);
+	converse(f, "POST /x HTTP/1.1\r\nContent-Length: 50000\r\n" CLOSE, 50000);
+	answered(f, "HTTP/1.1 201 ");
+	/* Room again: of the one that was answered, and of those that were cut off. */
+	http_reply(steal(&f->held), 200, NULL, "", 0);
+	for (int i = 0; i < 3; i++) {
+		converse(f, "POST /x HTTP/1.1\r\nContent-Length: 100000\r\n" CLOSE, 100000);
+		answered(f, "HTTP/1.1 201 ");
+	}
+	close(fd);
+}
+
+static void
+test_connections_together(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t t;
+	int fds[2];
+
+	f->o.connections_max = 2;
+	serve(f);
+	fds[0] = visit(f, "GET /hold HTTP/1.1\r\n\r\n", 0);
+	until(f, is_held);
+	fds[1] = visit(f, "", 0);
+	f->say = "GET /x HTTP/1.1\r\n" CLOSE;
+	assert_int_equal(pthread_create(&t, NULL, client, f), 0);
+	/* As long as the two are there the third is not let in. */
+	for (int i = 0; i < 20; i++)
+		loop_run_once(f->loop, 5);
+	assert_int_equal(f->requests, 1);
+	close(fds[1]);
+	until(f, is_over);
+	pthread_join(t, NULL);
+	answered(f, "HTTP/1.1 201 ");
+	close(fds[0]);
+	until(f, has_left);
+	http_reply(steal(&f->held), 200, NULL, "", 0);
+}
+
+static void
 test_malformed(void **state)
 {
 	static const char *const texts[] = {
@@ -531,6 +650,10 @@ main(void)
 		CASE(test_methods),
 		CASE(test_one_after_the_other),
 		CASE(test_limits),
+		CASE(test_continue),
+		CASE(test_slow_clients),
+		CASE(test_bodies_together),
+		CASE(test_connections_together),
 		CASE(test_malformed),
 		CASE(test_client_leaves),
 		CASE(test_streams),
