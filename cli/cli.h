@@ -56,6 +56,23 @@ struct cli {
 	struct cli_api *api;
 };
 
+/* --- commands (commands.c) --- */
+
+extern const struct cli_command *const cli_commands[];
+extern const size_t cli_ncommands;
+size_t cli_command_words(const struct cli_command *command);
+/* The command whose words these begin with, or NULL. */
+const struct cli_command *cli_command_find(const char *const *words, size_t n);
+
+/* --- completion (complete.c) --- */
+
+/* The hidden command that the shells' scripts call. */
+#define CLI_COMPLETE "__complete"
+/* words: what was typed after the program's name; the last one, perhaps empty, is being typed.
+ * Prints what it may become, a line each: word, tab, explanation. Nothing: a file, or a word of the
+ * user's own. */
+void cli_complete(FILE *out, const char *const *words, size_t n);
+
 /* --- options (opt.c) --- */
 
 extern const struct cli_opt cli_global_opts[];
@@ -165,6 +182,6 @@ int cli_task_find(const json_t *run, const char *name, const char **id, struct e
 extern const struct cli_command cli_user_create, cli_user_delete, cli_user_list,
     cli_user_token_create, cli_user_token_delete, cli_directrun_start, cli_run_list, cli_run_show,
     cli_run_log, cli_run_stop, cli_run_cancel, cli_run_restart, cli_run_approve, cli_run_follow,
-    cli_log_get, cli_log_delete, cli_config_check, cli_version;
+    cli_log_get, cli_log_delete, cli_config_check, cli_completion, cli_version;
 
 #endif

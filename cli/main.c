@@ -8,43 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cli_command *const commands[] = {
-	&cli_directrun_start,
-	&cli_run_list,
-	&cli_run_show,
-	&cli_run_log,
-	&cli_run_follow,
-	&cli_run_stop,
-	&cli_run_cancel,
-	&cli_run_restart,
-	&cli_run_approve,
-	&cli_log_get,
-	&cli_log_delete,
-	&cli_config_check,
-	&cli_user_create,
-	&cli_user_delete,
-	&cli_user_list,
-	&cli_user_token_create,
-	&cli_user_token_delete,
-	&cli_version,
-};
-
-static size_t
-words_of(const struct cli_command *command)
-{
-	size_t n = 0;
-
-	while (n < ARRAY_LEN(command->words) && command->words[n])
-		n++;
-	return n;
-}
-
 static void
 general_help(FILE *out, const char *noun)
 {
 	fprintf(out, "usage: millrace COMMAND [OPTIONS]\n\n");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		const struct cli_command *k = commands[i];
+	for (size_t i = 0; i < cli_ncommands; i++) {
+		const struct cli_command *k = cli_commands[i];
 		char name[64];
 
 		if (noun && strcmp(k->words[0], noun) != 0)
@@ -58,24 +27,6 @@ general_help(FILE *out, const char *noun)
 	for (const struct cli_opt *o = cli_global_opts; o->name; o++)
 		fprintf(out, "  --%-18s %s\n", o->name, o->help);
 	fprintf(out, "\nmillrace COMMAND --help says more about one command.\n");
-}
-
-/* Its words come first, options may stand between or before them. */
-static const struct cli_command *
-command_find(int argc, char **argv, int *nwords)
-{
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		size_t n = words_of(commands[i]), k = 0;
-
-		while (
-		    k < n && (int)k + 1 < argc && strcmp(argv[k + 1], commands[i]->words[k]) == 0)
-			k++;
-		if (k == n) {
-			*nwords = (int)n;
-			return commands[i];
-		}
-	}
-	return NULL;
 }
 
 /* Moves global options that stand before the command behind it: "millrace --json run list". */
@@ -107,7 +58,6 @@ run(int argc, char **argv)
 	struct cli c = { 0 };
 	auto_err err = NULL;
 	bool help = false;
-	int nwords = 0;
 
 	signal(SIGPIPE, SIG_IGN);
 	setlocale(LC_CTYPE, "C.UTF-8");
@@ -117,15 +67,20 @@ run(int argc, char **argv)
 		general_help(stdout, NULL);
 		return argc < 2;
 	}
+	if (strcmp(argv[1], CLI_COMPLETE) == 0) {
+		cli_complete(stdout, (const char *const *)argv + 2, (size_t)argc - 2);
+		return 0;
+	}
 	if (strcmp(argv[1], "--version") == 0) {
 		printf("%s\n", MILLRACE_VERSION);
 		return 0;
 	}
-	const struct cli_command *command = command_find(argc, argv, &nwords);
+	const struct cli_command *command =
+	    cli_command_find((const char *const *)argv + 1, (size_t)argc - 1);
 	if (!command) {
 		bool wants = argc > 2 && strcmp(argv[argc - 1], "--help") == 0;
-		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-			if (strcmp(commands[i]->words[0], argv[1]) == 0) {
+		for (size_t i = 0; i < cli_ncommands; i++)
+			if (strcmp(cli_commands[i]->words[0], argv[1]) == 0) {
 				if (!wants && argc > 2)
 					fprintf(stderr, "millrace: unknown command \"%s %s\"\n",
 					    argv[1], argv[2]);
@@ -135,6 +90,7 @@ run(int argc, char **argv)
 		fprintf(stderr, "millrace: unknown command \"%s\": see millrace --help\n", argv[1]);
 		return 1;
 	}
+	int nwords = (int)cli_command_words(command);
 	if (cli_opt_parse(&c, command, argc - 1 - nwords, argv + 1 + nwords, &help, &err)) {
 		fprintf(stderr, "millrace: %s\n", err_msg(err));
 		cli_opt_fini(&c);
