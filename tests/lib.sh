@@ -211,6 +211,7 @@ directrun_start() {
 	local name=$1
 	shift
 	[ -d "$T/$name" ] || repo "$name"
+	rm -f "$T/$name.err" # of a run before this one
 	(cd "$T/$name" && exec timeout "${RUN_SECONDS:-120}" "$BIN/millrace" --gateway-url "$MILLRACE_URL" --token "$MILLRACE_TOKEN" \
 		directrun start "$@") >"$T/$name.out" 2>"$T/$name.err" </dev/null &
 	RUN_PID=$!
@@ -227,7 +228,7 @@ run_end() {
 	fi
 }
 directrun_known() {
-	grep -q '^run [0-9]* created$' "$T/$1.err" || ! kill -0 "$2"
+	grep -qs '^run [0-9]* created$' "$T/$1.err" || ! kill -0 "$2"
 }
 # directrun_wait NAME: waits for the client; sets RUN_STATUS.
 directrun_wait() {
