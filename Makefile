@@ -143,6 +143,13 @@ check:
 	@$(MAKE) --no-print-directory all tests stores
 	@$(RUN_TESTS) fmt unit prop store integration
 
+# SECS: how long it goes on with new seeds; SEED: the first one (default: the time).
+.PHONY: soak
+soak:
+	@deploy/stack/packages.sh build run test
+	@$(MAKE) --no-print-directory all
+	@SECS=$(or $(SECS),600) SEED='$(SEED)' TEST_SCRIPT_SECONDS=$$(($(or $(SECS),600) + 600)) T=run_fire TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh integration
+
 # --- the local stack ---
 .PHONY: up down demo
 up:
@@ -169,6 +176,6 @@ lint:
 clean:
 	rm -rf build
 help:
-	@echo 'all demo up down check check-fast lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
+	@echo 'all demo up down check check-fast soak lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -34,7 +34,7 @@ const struct config_key rs_config_keys[] = {
 	    .max = 60000,
 	    .help = "How long an executor may take to accept a task before it is offered again." },
 	{ KEY("sweep_interval", CONFIG_DURATION, sweep_ms), .text_default = "30s", .max = 3600000,
-	    .help = "Pause between two safety sweeps over the database; 0 = none." },
+	    .help = "How long after new work a safety sweep over the database follows; 0 = none." },
 	{ KEY("db_threads", CONFIG_INT, db_threads), .text_default = "4", .min = 1, .max = 64,
 	    .help = "Database connections, one per worker thread." },
 };

@@ -5,35 +5,36 @@
 #include "common/mem.h"
 #include "runservice/store.h"
 
+#include <string.h>
+
 struct rs_leader {
 	struct rs *rs;
-	struct loop_timer *timer;
+	struct loop_timer
+	    *timer; /* the next attempt to take or confirm; unarmed while we lead calmly */
 	struct db_listen *listen;
-	bool busy;       /* a take or renew job is under way */
-	bool told;       /* that somebody else leads was logged */
-	int64_t good_ms; /* monotonic: when the last successful one was sent */
-	int64_t sent_ms;
+	bool busy;         /* a job is under way */
+	bool asked;        /* to confirm, while that job was under way */
+	bool told;         /* that somebody else leads was logged */
+	int64_t unsure_ms; /* monotonic: since when we could not confirm; 0 = we are sure */
 };
 
 struct leader_job {
 	struct rs_job job;
-	int64_t epoch; /* in: to renew or release; out: taken */
+	int64_t epoch; /* in: to confirm or release; out: taken */
 };
-
-static void on_timer(void *arg);
 
 static int
 take_work(struct db *db, struct rs_job *job, struct err **err)
 {
 	struct leader_job *j = (struct leader_job *)job;
-	return rs_store_leader_take(&j->epoch, db, job->rs->holder, RS_LEADER_LEASE_MS, err);
+	return rs_store_leader_take(&j->epoch, db, job->rs->holder, RS_LEADER_PATIENCE_MS, err);
 }
 
 static int
-renew_work(struct db *db, struct rs_job *job, struct err **err)
+confirm_work(struct db *db, struct rs_job *job, struct err **err)
 {
 	struct leader_job *j = (struct leader_job *)job;
-	return rs_store_leader_renew(db, j->epoch, RS_LEADER_LEASE_MS, err);
+	return rs_store_leader_confirm(db, j->epoch, err);
 }
 
 static int
@@ -61,36 +62,40 @@ take_done(struct rs_job *job)
 		if (job->rc != 0) {
 			log_err(LOG_WARN, "cannot reach the database to lead", &job->err);
 		} else if (j->epoch > 0) {
-			l->good_ms = l->sent_ms;
+			l->unsure_ms = 0;
 			log_info("leading", LOG_I64("epoch", j->epoch));
 			rs_on_lead(job->rs, j->epoch);
 		} else if (!l->told) {
 			l->told = true;
 			log_info("another runservice leads; standing by");
 		}
-		loop_timer_start(l->timer, j->epoch > 0 ? RS_LEADER_RENEW_MS : RS_LEADER_RETRY_MS);
+		if (l->rs->epoch == 0 || l->asked)
+			loop_timer_start(l->timer, RS_LEADER_RETRY_MS);
+		else
+			loop_timer_stop(l->timer);
 	}
 	err_clear(&job->err);
 	free(j);
 }
 
 static void
-renew_done(struct rs_job *job)
+confirm_done(struct rs_job *job)
 {
 	struct leader_job *j = (struct leader_job *)job;
 	struct rs_leader *l = job->rs->leader;
 	if (l) {
 		l->busy = false;
-		if (job->rc == 0)
-			l->good_ms = l->sent_ms;
+		if (job->rc == 0 && job->rs->epoch == j->epoch)
+			l->unsure_ms = 0;
 		else if (job->rc == ERR_CONFLICT && job->rs->epoch == j->epoch)
 			lost(l, err_msg(job->err));
-		/* Given up meanwhile: to be taken again. */
-		if (job->rc == 0 && job->rs->epoch == 0)
+		/* Lost or given up meanwhile: to be taken again. */
+		if (job->rs->epoch == 0)
 			loop_timer_start(l->timer, 0);
+		else if (job->rc != 0 || l->asked)
+			loop_timer_start(l->timer, RS_LEADER_RETRY_MS);
 		else
-			loop_timer_start(
-			    l->timer, job->rc == 0 ? RS_LEADER_RENEW_MS : RS_LEADER_RETRY_MS);
+			loop_timer_stop(l->timer);
 	}
 	err_clear(&job->err);
 	free(j);
@@ -111,6 +116,7 @@ new_job(struct rs_leader *l, int (*work)(struct db *, struct rs_job *, struct er
 	j->job.rs = l->rs;
 	j->job.work = work;
 	j->job.done = done;
+	j->job.quiet = true;
 	j->epoch = l->rs->epoch;
 	return j;
 }
@@ -120,28 +126,40 @@ on_timer(void *arg)
 {
 	struct rs_leader *l = arg;
 	int64_t now = clock_mono_ms();
-	if (l->rs->epoch != 0 && now - l->good_ms >= RS_LEADER_LEASE_MS)
-		lost(l, "no renewal succeeded in time");
-	if (l->busy) {
-		loop_timer_start(l->timer, RS_LEADER_RETRY_MS);
+	if (l->rs->epoch != 0 && l->unsure_ms != 0 && now - l->unsure_ms >= RS_LEADER_PATIENCE_MS)
+		lost(l, "the database does not confirm it");
+	/* A stuck database must not keep us from noticing that our time is up. */
+	loop_timer_start(l->timer, l->rs->epoch != 0 ? RS_LEADER_PATIENCE_MS : RS_LEADER_RETRY_MS);
+	if (l->busy)
 		return;
-	}
 	l->busy = true;
-	l->sent_ms = now;
-	struct leader_job *j = l->rs->epoch != 0 ? new_job(l, renew_work, renew_done)
+	l->asked = false;
+	if (l->rs->epoch != 0 && l->unsure_ms == 0)
+		l->unsure_ms = now;
+	struct leader_job *j = l->rs->epoch != 0 ? new_job(l, confirm_work, confirm_done)
 	                                         : new_job(l, take_work, take_done);
 	rs_db_submit(l->rs, "leader", 0, &j->job);
-	/* A stuck database must not keep us from noticing that our time is up. */
-	loop_timer_start(l->timer, RS_LEADER_LEASE_MS / 2);
 }
 
+void
+rs_leader_confirm(struct rs_leader *l)
+{
+	if (l->rs->epoch == 0)
+		return;
+	l->asked = true;
+	if (!l->busy && l->unsure_ms == 0)
+		loop_timer_start(l->timer, 0);
+}
+
+/* payload NULL: we did not listen for a while. */
 static void
 on_notify(const char *channel, const char *payload, void *arg)
 {
 	struct rs_leader *l = arg;
 	(void)channel;
-	(void)payload;
-	if (l->rs->epoch == 0 && !l->busy)
+	if (l->rs->epoch != 0)
+		rs_leader_confirm(l);
+	else if (!l->busy && payload && strcmp(payload, "challenge") != 0)
 		loop_timer_start(l->timer, 0);
 }
 

@@ -44,6 +44,8 @@ job_done(void *arg)
 	rs->jobs--;
 	if (job->doubt && rs->epoch != 0 && job->epoch == rs->epoch)
 		rs_on_doubt(rs);
+	else if (job->rc == ERR_UNAVAILABLE && job->epoch == rs->epoch && rs->leader)
+		rs_leader_confirm(rs->leader);
 	job->done(job);
 }
 
@@ -65,6 +67,8 @@ submit(struct rs *rs, struct work_pool *pool, const char *name, uint64_t key, st
 void
 rs_db_submit(struct rs *rs, const char *name, uint64_t key, struct rs_job *job)
 {
+	if (!job->quiet && rs->sweep)
+		rs_sweep_wake(rs->sweep);
 	submit(rs, rs->db_pool, name, key, job);
 }
 

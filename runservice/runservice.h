@@ -63,6 +63,7 @@ struct rs_job {
 	int64_t epoch; /* at submit */
 	int rc;
 	bool doubt; /* a commit of it may or may not have taken effect */
+	bool quiet; /* not a sign of life: no sweep has to come after it */
 	struct err *err;
 	int (*work)(struct db *db, struct rs_job *job, struct err **err);
 	void (*done)(struct rs_job *job);

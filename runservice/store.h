@@ -26,12 +26,13 @@ int rs_store_migrate(const char *conninfo, const char *schema, struct err **err)
 /* ERR_UNAVAILABLE "not the leader" unless epoch is the current one; then it stays so until the
  * transaction ends. */
 int rs_store_assert_epoch(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
-/* Takes over when the holder is us or its time is up: *epoch > 0; else 0. */
-int rs_store_leader_take(int64_t *epoch, struct db *db, const char *holder, int64_t lease_ms,
+/* Takes over (*epoch > 0) when the holder is us, is nobody, or has left a challenge unanswered for
+ * patience_ms. Otherwise *epoch is 0 and the leader is challenged: channel runservice_leader tells
+ * it. */
+int rs_store_leader_take(int64_t *epoch, struct db *db, const char *holder, int64_t patience_ms,
     struct err **err) MUSTCHECK;
-/* ERR_CONFLICT when the epoch is no longer ours. */
-int rs_store_leader_renew(
-    struct db *db, int64_t epoch, int64_t lease_ms, struct err **err) MUSTCHECK;
+/* Answers a challenge. ERR_CONFLICT when the epoch is no longer ours. */
+int rs_store_leader_confirm(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 int rs_store_leader_release(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 
 /* --- store_run.c --- */

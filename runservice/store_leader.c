@@ -9,15 +9,18 @@
 const struct db_stmt rs_stmts_leader[] = {
 	{ "leader_assert", "select 1 as ok from leader where epoch = $1 for key share", 1 },
 	{ "leader_take",
-	  "update leader set epoch = epoch + 1, holder = $1, "
-	  "expires = clock_timestamp() + $2::bigint * interval '1 millisecond' "
-	  "where holder = $1 or expires < clock_timestamp() returning epoch", 2 },
-	{ "leader_renew",
-	  "update leader set expires = clock_timestamp() + $2::bigint * interval '1 millisecond' "
-	  "where epoch = $1", 2 },
+	  "with taken as (update leader set epoch = epoch + 1, holder = $1, challenged = null "
+	  "where holder in ($1, '') or "
+	  "challenged < clock_timestamp() - $2::bigint * interval '1 millisecond' returning epoch) "
+	  "select epoch, pg_notify('runservice_leader', 'taken') from taken", 2 },
+	{ "leader_challenge",
+	  "with asked as (update leader set challenged = coalesce(challenged, clock_timestamp()) "
+	  "where holder not in ($1, '') returning 1) "
+	  "select pg_notify('runservice_leader', 'challenge') from asked", 1 },
+	{ "leader_confirm", "update leader set challenged = null where epoch = $1", 1 },
 	{ "leader_release",
-	  "with gone as (update leader set expires = '-infinity' where epoch = $1 returning 1) "
-	  "select pg_notify('runservice_leader', '') from gone", 1 },
+	  "with gone as (update leader set holder = '' where epoch = $1 returning 1) "
+	  "select pg_notify('runservice_leader', 'released') from gone", 1 },
 };
 /* clang-format on */
 const size_t rs_stmts_leader_len = ARRAY_LEN(rs_stmts_leader);
@@ -94,21 +97,21 @@ rs_store_assert_epoch(struct db *db, int64_t epoch, struct err **err)
 
 int
 rs_store_leader_take(
-    int64_t *epoch, struct db *db, const char *holder, int64_t lease_ms, struct err **err)
+    int64_t *epoch, struct db *db, const char *holder, int64_t patience_ms, struct err **err)
 {
 	auto_result *r = NULL;
-	int rc = db_query(&r, db, err, "leader_take", DB_TEXT(holder), DB_I64(lease_ms));
+	int rc = db_query(&r, db, err, "leader_take", DB_TEXT(holder), DB_I64(patience_ms));
 	if (rc != 0)
 		return rc;
 	*epoch = db_rows(r) > 0 ? db_i64(r, 0, "epoch") : 0;
-	return 0;
+	return *epoch > 0 ? 0 : db_query(NULL, db, err, "leader_challenge", DB_TEXT(holder));
 }
 
 int
-rs_store_leader_renew(struct db *db, int64_t epoch, int64_t lease_ms, struct err **err)
+rs_store_leader_confirm(struct db *db, int64_t epoch, struct err **err)
 {
 	auto_result *r = NULL;
-	int rc = db_query(&r, db, err, "leader_renew", DB_I64(epoch), DB_I64(lease_ms));
+	int rc = db_query(&r, db, err, "leader_confirm", DB_I64(epoch));
 	if (rc == 0 && db_affected(r) == 0)
 		return err_set(err, ERR_CONFLICT, "another runservice leads");
 	return rc;

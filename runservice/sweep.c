@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOAD_RETRY_MS 300
+#define RETRY_MS 300
 #define LOST_REASON "executor lost: it did not renew its lease in time"
 
 struct rs_sweep {
 	struct rs *rs;
-	struct loop_timer *timer, *load_timer;
+	struct loop_timer *timer, *load_timer, *lease_timer;
 	bool leases_busy;
 };
 
@@ -28,6 +28,7 @@ struct sweep_job {
 	size_t nids;
 	struct rs_run *runs;
 	size_t nruns;
+	bool more; /* garbage is left */
 };
 
 static void
@@ -50,6 +51,7 @@ new_job(struct rs_sweep *s, int (*work)(struct db *, struct rs_job *, struct err
 	j->job.rs = s->rs;
 	j->job.work = work;
 	j->job.done = done;
+	j->job.quiet = true;
 	return j;
 }
 
@@ -69,8 +71,11 @@ leases_done(struct rs_job *job)
 	struct rs *rs = job->rs;
 	if (rs->sweep)
 		rs->sweep->leases_busy = false;
-	if (job->rc != 0)
-		log_err(LOG_WARN, "looking for expired leases failed", &job->err);
+	if (job->rc != 0) {
+		log_err(LOG_WARN, "looking for expired leases failed, trying again", &job->err);
+		if (rs->sweep)
+			loop_timer_start(rs->sweep->lease_timer, RETRY_MS);
+	}
 	for (size_t i = 0; job->epoch == rs->epoch && i < j->nrows; i++) {
 		struct rs_act *act = rs_act_new(rs, j->rows[i].run_id, j->rows[i].task_id);
 		act->event = RS_EV_LOST;
@@ -83,6 +88,12 @@ leases_done(struct rs_job *job)
 		rs_act_submit(act, "lease-over");
 	}
 	free_job(j);
+}
+
+static void
+on_leases(void *arg)
+{
+	rs_sweep_leases(arg);
 }
 
 void
@@ -127,7 +138,7 @@ load_done(struct rs_job *job)
 	}
 	if (job->rc != 0) {
 		log_err(LOG_WARN, "loading active runs failed, trying again", &job->err);
-		loop_timer_start(rs->sweep->load_timer, LOAD_RETRY_MS);
+		loop_timer_start(rs->sweep->load_timer, RETRY_MS);
 	} else {
 		rs_executors_load(rs->executors, j->rows, j->nrows);
 		for (size_t i = 0; i < j->nruns; i++)
@@ -152,20 +163,20 @@ void
 rs_sweep_load(struct rs_sweep *s)
 {
 	on_load(s);
-	if (s->rs->cfg->sweep_ms > 0)
-		loop_timer_start(s->timer, s->rs->cfg->sweep_ms);
+	rs_sweep_wake(s);
 }
 
 /* --- the slow net --- */
 
-static void
+/* True when there is more: it comes in bounded portions, and what could not be removed stays. */
+static bool
 remove_garbage(struct rs *rs, struct db *db)
 {
 	auto_err e = NULL;
 	char **keys = NULL;
 	size_t n = 0;
 	if (rs_store_garbage_list(&keys, &n, db, &e) != 0)
-		return;
+		return true;
 	for (size_t i = 0; i < n; i++) {
 		if (rs->objects->ops->del(rs->objects, keys[i], &e) == 0)
 			(void)!rs_store_garbage_forget(db, keys[i], &e);
@@ -173,6 +184,7 @@ remove_garbage(struct rs *rs, struct db *db)
 		free(keys[i]);
 	}
 	free(keys);
+	return n > 0;
 }
 
 static int
@@ -191,7 +203,7 @@ net_work(struct db *db, struct rs_job *job, struct err **err)
 	if (rc == 0)
 		rc = db_tx_run(db, prune_tx, job, err);
 	if (rc == 0)
-		remove_garbage(job->rs, db);
+		j->more = remove_garbage(job->rs, db);
 	return rc;
 }
 
@@ -202,6 +214,8 @@ net_done(struct rs_job *job)
 	struct rs *rs = job->rs;
 	if (job->rc != 0)
 		log_err(LOG_WARN, "safety sweep failed", &job->err);
+	if ((job->rc != 0 || j->more) && rs->sweep)
+		rs_sweep_wake(rs->sweep);
 	for (size_t i = 0; job->epoch == rs->epoch && i < j->nids; i++) {
 		struct rs_act *act = rs_act_new(rs, j->ids[i].s, "");
 		log_warn("a queued run was left behind; starting it", LOG_STR("run", act->run_id));
@@ -217,12 +231,20 @@ on_timer(void *arg)
 	struct rs_sweep *s = arg;
 	if (s->rs->epoch == 0)
 		return;
-	if (s->rs->serving) {
-		rs_db_submit(s->rs, "sweep", 0, &new_job(s, net_work, net_done)->job);
-		rs_sweep_leases(s);
-		rs_dispatch_kick(s->rs->dispatch);
+	if (!s->rs->serving) {
+		rs_sweep_wake(s);
+		return;
 	}
-	loop_timer_start(s->timer, s->rs->cfg->sweep_ms);
+	rs_db_submit(s->rs, "sweep", 0, &new_job(s, net_work, net_done)->job);
+	rs_sweep_leases(s);
+	rs_dispatch_kick(s->rs->dispatch);
+}
+
+void
+rs_sweep_wake(struct rs_sweep *s)
+{
+	if (s->rs->cfg->sweep_ms > 0 && !loop_timer_armed(s->timer))
+		loop_timer_start(s->timer, s->rs->cfg->sweep_ms);
 }
 
 struct rs_sweep *
@@ -232,6 +254,7 @@ rs_sweep_new(struct rs *rs)
 	s->rs = rs;
 	s->timer = loop_timer_new(rs->loop, "sweep", on_timer, s);
 	s->load_timer = loop_timer_new(rs->loop, "load", on_load, s);
+	s->lease_timer = loop_timer_new(rs->loop, "leases", on_leases, s);
 	return s;
 }
 
@@ -242,5 +265,6 @@ rs_sweep_free(struct rs_sweep *s)
 		return;
 	loop_timer_free(s->timer);
 	loop_timer_free(s->load_timer);
+	loop_timer_free(s->lease_timer);
 	free(s);
 }

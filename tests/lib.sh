@@ -309,14 +309,41 @@ task_container() {
 
 # --- the daemons ---
 
-# daemon start|stop|kill|pid NAME: runservice, gateway, executor or postgres of the stack (deploy/stack/daemon.sh). A script that ends one
-# says `at_end daemon start NAME` before.
+# daemon start|stop|kill|pid NAME: runservice, gateway, executor, postgres or engine of the stack (deploy/stack/daemon.sh). A script that
+# ends one says `at_end daemon start NAME` before.
 daemon() {
 	"$ROOT/deploy/stack/daemon.sh" "$@" >"$T/daemon.log" 2>&1 || {
 		cat "$T/daemon.log"
 		return 1
 	}
 	cat "$T/daemon.log"
+}
+# daemon_config NAME LINE...: restarted with further lines in its configuration until the script ends.
+daemon_config() {
+	local name=$1 conf=$MILLRACE_HOME/conf/$1.yml
+	shift
+	[ -e "$T/$name.yml" ] || {
+		cp -p "$conf" "$T/$name.yml"
+		at_end daemon_config_back "$name"
+	}
+	cp -p "$T/$name.yml" "$conf"
+	printf '%s\n' "$@" >>"$conf"
+	daemon stop "$name"
+	daemon start "$name"
+}
+daemon_config_back() {
+	cp -p "$T/$1.yml" "$MILLRACE_HOME/conf/$1.yml"
+	daemon stop "$1"
+	daemon start "$1"
+}
+# sql STATEMENT...: each by itself, as the database's superuser; prints bare values.
+sql() {
+	local s
+	local -a args=()
+	for s in "$@"; do
+		args+=(-c "$s")
+	done
+	"$ROOT/deploy/stack/psql.sh" -qAt "${args[@]}"
 }
 # metric NAME PATTERN: the value of the first line of the daemon's /metrics that begins so.
 metric() {

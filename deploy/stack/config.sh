@@ -52,6 +52,16 @@ config_executor() {
 	fi
 }
 
+# config_with_extra NAME: what the stack says, and the user's own keys from extra/NAME.yml.
+config_with_extra() {
+	{
+		"config_$1"
+		if [ -f "$MILLRACE_HOME/extra/$1.yml" ]; then
+			cat "$MILLRACE_HOME/extra/$1.yml"
+		fi
+	} | write_private "$CONF/$1.yml"
+}
+
 config_write() {
 	local dir
 	for dir in gateway runservice; do
@@ -63,9 +73,9 @@ config_write() {
 	secret master-key 32
 	secret admin-token 24
 	secret "executors/$EXECUTOR_ID.key" 32
-	config_gateway | write_private "$CONF/gateway.yml"
-	config_runservice | write_private "$CONF/runservice.yml"
-	config_executor | write_private "$CONF/executor.yml"
+	config_with_extra gateway
+	config_with_extra runservice
+	config_with_extra executor
 }
 
 # env_write TOKEN: shell assignments; the values hold nothing that a shell would expand.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# daemon.sh start|stop|kill|pid NAME: one part of a stack that make up has set up: runservice, gateway, executor, postgres.
+# daemon.sh start|stop|kill|pid NAME: one part of a stack that make up has set up: runservice, gateway, executor, postgres,
+# engine (only one that the stacks have started themselves).
 #
 #   start   starts it and returns when it is ready; nothing to do when it runs
 #   stop    asks it to end and waits until it is gone
@@ -15,8 +16,8 @@ trap on_exit EXIT
 as_root "$here/daemon.sh" "$@"
 action=${1:-} name=${2:-}
 case $name in
-runservice | gateway | executor | postgres) ;;
-*) die "unknown part \"$name\"" "" "usage: daemon.sh start|stop|kill|pid runservice|gateway|executor|postgres" ;;
+runservice | gateway | executor | postgres | engine) ;;
+*) die "unknown part \"$name\"" "" "usage: daemon.sh start|stop|kill|pid runservice|gateway|executor|postgres|engine" ;;
 esac
 stack_paths
 # shellcheck disable=SC2034 # read by die and on_exit
@@ -33,9 +34,13 @@ pid:postgres)
 	postgres_paths
 	as_postgres head -n 1 "$PG_DATA/postmaster.pid"
 	;;
+start:engine) engine_up ;;
+kill:engine) engine_kill ;;
+pid:engine) pid_of "$ENGINE_PID" ;;
+stop:engine) die "the engine serves other stacks, too" "" "make down stops it with its last user" ;;
 start:*) daemon_start "$name" ;;
 stop:*) daemon_stop "$name" ;;
 kill:*) daemon_kill "$name" ;;
 pid:*) pid_of "$PIDS/$name" ;;
-*) die "unknown action \"$action\"" "" "usage: daemon.sh start|stop|kill|pid runservice|gateway|executor|postgres" ;;
+*) die "unknown action \"$action\"" "" "usage: daemon.sh start|stop|kill|pid runservice|gateway|executor|postgres|engine" ;;
 esac

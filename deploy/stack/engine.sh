@@ -135,6 +135,17 @@ engine_sweep_quietly() {
 	engine_sweep_round >>"$LOGS/sweep.log" 2>&1
 }
 
+# What a crash is to an engine: the containers live on (--live-restore) and are found again.
+engine_kill() {
+	local pid
+	pid=$(pid_of "$ENGINE_PID") || die "the engine is not one that a stack has started" "" "it is left alone"
+	kill -KILL "$pid"
+	wait_for 10 "" engine_gone || die "dockerd (pid $pid) does not die" "" "the kernel holds it: see its stack"
+}
+engine_gone() {
+	! pid_of "$ENGINE_PID" && ! pgrep -f "^[^ ]*containerd --config $ENGINE_RUN/exec/"
+}
+
 # Our own engine ends with its last user; what still runs in it ends with it.
 engine_stop_own() {
 	local ids pid

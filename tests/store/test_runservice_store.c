@@ -91,17 +91,24 @@ only_one_leads(void **state)
 	int64_t other = -1, again = -1;
 	OK(rs_store_leader_take(&other, f->db, "replica-b", 5000, &err));
 	assert_int_equal(other, 0);
-	OK(rs_store_leader_renew(f->db, f->epoch, 5000, &err));
+	/* The leader was challenged, and answers. */
+	OK(rs_store_leader_confirm(f->db, f->epoch, &err));
+	OK(rs_store_leader_take(&other, f->db, "replica-b", 0, &err));
+	assert_int_equal(other, 0);
 	/* Our own successor does not wait. */
 	OK(rs_store_leader_take(&again, f->db, "replica-a", 5000, &err));
 	assert_int_equal(again, f->epoch + 1);
 	FAILS(ERR_UNAVAILABLE, rs_store_assert_epoch(f->db, f->epoch, &err));
-	FAILS(ERR_CONFLICT, rs_store_leader_renew(f->db, f->epoch, 5000, &err));
+	FAILS(ERR_CONFLICT, rs_store_leader_confirm(f->db, f->epoch, &err));
 	OK(rs_store_leader_release(f->db, again, &err));
 	OK(rs_store_leader_take(&other, f->db, "replica-b", 5000, &err));
 	assert_int_equal(other, again + 1);
-	OK(rs_store_leader_renew(f->db, other, -1, &err)); /* expired at once */
+	/* A challenge that nobody answers. */
 	OK(rs_store_leader_take(&again, f->db, "replica-a", 5000, &err));
+	assert_int_equal(again, 0);
+	OK(rs_store_leader_take(&again, f->db, "replica-a", 3600000, &err));
+	assert_int_equal(again, 0);
+	OK(rs_store_leader_take(&again, f->db, "replica-a", -1, &err));
 	assert_int_equal(again, other + 1);
 }
 
