@@ -9,8 +9,13 @@
 /* A service that neither refuses nor becomes its command in this time is taken as started. */
 #define SPAWN_PATIENCE_MS 10000
 
+/* An engine that died while it started a container cannot start that one any more, only another in
+ * its place. */
+#define STARTS_MAX 3
+
 struct ex_setup {
-	unsigned at; /* container */
+	unsigned at;     /* container */
+	unsigned starts; /* of it, that failed */
 	bool main_up, mkdir_sent;
 	struct ex_pulling *pull;
 	struct ex_host_wait *host;
@@ -271,6 +276,7 @@ static void
 container_ready(struct ex_task *t)
 {
 	t->setup->at++;
+	t->setup->starts = 0;
 	next_container(t);
 }
 
@@ -457,6 +463,36 @@ ex_setup_main_gone(struct ex_task *t, struct err **err)
 /* --- create, start --- */
 
 static void
+on_replaceable(json_t *answer, struct err **err, void *arg)
+{
+	struct ex_task *t = arg;
+
+	(void)answer;
+	t->setup->call = NULL;
+	if (*err != NULL && (*err)->code != ERR_NOTFOUND) {
+		err_wrap(err, "remove container %u, which did not start", t->setup->at);
+		fail(t, err);
+		return;
+	}
+	next_container(t);
+}
+
+static void
+replace_container(struct ex_task *t, const struct err *why)
+{
+	auto_free char *name = ex_task_container_name(t, t->setup->at);
+	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", name);
+	const struct ex_call_options opt = {
+		.method = "DELETE", .path = path, .done = on_replaceable, .arg = t
+	};
+
+	ex_task_say(t, "Container %u did not start: %s", t->setup->at, err_msg(why));
+	if (t->st->ncontainers > 0)
+		free(t->st->containers[--t->st->ncontainers]);
+	t->setup->call = ex_engine_call(t->ex->engine, &opt);
+}
+
+static void
 on_started(json_t *answer, struct err **err, void *arg)
 {
 	struct ex_task *t = arg;
@@ -464,7 +500,9 @@ on_started(json_t *answer, struct err **err, void *arg)
 
 	(void)answer;
 	s->call = NULL;
-	if (*err != NULL) {
+	if (*err != NULL && (*err)->code == ERR_INTERNAL && ++s->starts < STARTS_MAX) {
+		replace_container(t, *err);
+	} else if (*err != NULL) {
 		err_wrap(err, "start container %u (%s)", s->at, def_of(t, s->at)->image);
 		fail(t, err);
 	} else if (s->at == 0) {

@@ -15,6 +15,7 @@ struct gw_config {
 	char *public_url; /* without trailing slash; what task containers clone from */
 	char *database;
 	char *runservice;
+	char *tls_ca, *tls_server_name; /* both for tls+tcp */
 	char *rpc_key_file;
 	char *admin_token; /* NULL: there is no administrator token */
 	char *data_dir;

@@ -85,7 +85,7 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 		return rc;
 	make_pools(gw);
 	gw->git = gw_git_server_new(loop);
-	rc = gw_rs_new(&gw->rs, loop, gw->cfg->runservice, gw->cfg->rpc_key_file, err);
+	rc = gw_rs_new(&gw->rs, loop, gw->cfg, err);
 	if (rc == 0)
 		rc = listen_http(gw, err);
 	if (rc < 0)

@@ -53,25 +53,29 @@ on_connected(bool up, void *arg)
 }
 
 int
-gw_rs_new(
-    struct gw_rs **out, struct loop *loop, const char *url, const char *key_file, struct err **err)
+gw_rs_new(struct gw_rs **out, struct loop *loop, const struct gw_config *cfg, struct err **err)
 {
+	const struct rpc_tls tls = { .ca_file = cfg->tls_ca, .server_name = cfg->tls_server_name };
 	uint8_t key[CRYPTO_KEY_LEN];
 	struct gw_rs *rs;
-	int rc = crypto_read_key_file(key, key_file, err);
+	int rc = crypto_read_key_file(key, cfg->rpc_key_file, err);
 
 	if (rc < 0)
 		return err_wrap(err, "rpc_key_file");
 	rs = xcalloc(1, sizeof(*rs));
 	rs->loop = loop;
 	rc = rpc_client_new(&rs->rpc, loop,
-	    &(struct rpc_client_options){
-	        .url = url, .peer = PEER, .key = key, .on_connected = on_connected, .arg = rs },
+	    &(struct rpc_client_options){ .url = cfg->runservice,
+	        .tls = &tls,
+	        .peer = PEER,
+	        .key = key,
+	        .on_connected = on_connected,
+	        .arg = rs },
 	    err);
 	explicit_bzero(key, sizeof(key));
 	if (rc < 0) {
 		free(rs);
-		return err_wrap(err, "runservice %s", url);
+		return err_wrap(err, "runservice %s", cfg->runservice);
 	}
 	*out = rs;
 	return 0;

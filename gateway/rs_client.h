@@ -8,6 +8,7 @@
 #ifndef GATEWAY_RS_CLIENT_H
 #define GATEWAY_RS_CLIENT_H
 
+#include "gateway/config.h"
 #include "common/err.h"
 #include "common/loop.h"
 #include "gateway.pb-c.h"
@@ -22,8 +23,8 @@ struct gw_rs_call;
 
 typedef void (*gw_rs_fn)(const void *reply, struct err **err, void *arg);
 
-int gw_rs_new(struct gw_rs **out, struct loop *loop, const char *url, const char *key_file,
-    struct err **err) MUSTCHECK;
+int gw_rs_new(
+    struct gw_rs **out, struct loop *loop, const struct gw_config *cfg, struct err **err) MUSTCHECK;
 void gw_rs_free(struct gw_rs *rs); /* pending calls are dropped without a callback */
 bool gw_rs_connected(const struct gw_rs *rs);
 /* The callback of a pending call will not come. */

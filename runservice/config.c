@@ -10,7 +10,8 @@
 
 const struct config_key rs_config_keys[] = {
 	{ KEY("rpc_listen", CONFIG_TEXT, rpc_listen), .required = true,
-	    .help = "Where gateways and executors connect: tcp://host:port or ipc:///path." },
+	    .help = "Where gateways and executors connect: tcp://host:port, tls+tcp://host:port or "
+	            "ipc:///path." },
 	{ KEY("http_listen", CONFIG_TEXT, http_listen), .required = true,
 	    .help = "host:port of the object store, /healthz, /readyz and /metrics." },
 	{ KEY("object_url", CONFIG_TEXT, object_url), .required = true,
@@ -28,6 +29,10 @@ const struct config_key rs_config_keys[] = {
 	{ KEY("executor_keys_dir", CONFIG_TEXT, executor_keys_dir), .required = true,
 	    .help = "Directory with one <executor id>.key per executor; read when an unknown one "
 	            "connects." },
+	{ KEY("cert_file", CONFIG_TEXT, cert_file),
+	    .help = "Certificate chain in PEM, for rpc_listen with tls+tcp and for an object_url "
+	            "with https." },
+	{ KEY("key_file", CONFIG_TEXT, key_file), .help = "Private key in PEM." },
 	{ KEY("lease", CONFIG_DURATION, lease_ms), .text_default = "60s", .min = 1000,
 	    .max = 3600000, .help = "How long a task stays with an executor that says nothing." },
 	{ KEY("offer_timeout", CONFIG_DURATION, offer_timeout_ms), .text_default = "5s", .min = 100,
@@ -40,12 +45,36 @@ const struct config_key rs_config_keys[] = {
 };
 const size_t rs_config_nkeys = ARRAY_LEN(rs_config_keys);
 
+static bool
+begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static int
+check_tls(const struct rs_config *cfg, struct err **err)
+{
+	if (!cfg->cert_file != !cfg->key_file)
+		return err_set(err, ERR_INVALID,
+		    "cert_file and key_file go together: %s is missing",
+		    cfg->cert_file ? "key_file" : "cert_file");
+	if (!cfg->cert_file && begins(cfg->rpc_listen, "tls+tcp"))
+		return err_set(
+		    err, ERR_INVALID, "rpc_listen: tls+tcp needs cert_file and key_file");
+	if (!cfg->cert_file && begins(cfg->object_url, "https:"))
+		return err_set(err, ERR_INVALID, "object_url: https needs cert_file and key_file");
+	return 0;
+}
+
 int
 rs_config_check(void *arg, struct err **err)
 {
 	const struct rs_config *cfg = arg;
 	uint8_t key[CRYPTO_KEY_LEN];
-	int rc = crypto_read_key_file(key, cfg->master_key_file, err);
+	int rc = check_tls(cfg, err);
+	if (rc != 0)
+		return rc;
+	rc = crypto_read_key_file(key, cfg->master_key_file, err);
 	if (rc != 0)
 		return err_wrap(err, "master_key_file");
 	rc = crypto_read_key_file(key, cfg->gateway_key_file, err);

@@ -9,6 +9,7 @@
 struct rs_config {
 	char *rpc_listen, *http_listen, *object_url, *database, *data_dir;
 	char *master_key_file, *gateway_key_file, *executor_keys_dir;
+	char *cert_file, *key_file; /* both or none */
 	int64_t lease_ms, offer_timeout_ms, sweep_ms, db_threads;
 };
 

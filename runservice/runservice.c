@@ -261,7 +261,10 @@ listen_rpc(struct rs *rs, struct err **err)
 	memcpy(
 	    methods + rs_rpc_gateway_len, rs_rpc_executor, rs_rpc_executor_len * sizeof(*methods));
 	rs->methods = methods;
+	const struct rpc_tls tls = { .cert_file = rs->cfg->cert_file,
+		.key_file = rs->cfg->key_file };
 	const struct rpc_server_options opt = { .url = rs->cfg->rpc_listen,
+		.tls = &tls,
 		.methods = methods,
 		.nmethods = n,
 		.peer_key = peer_key,
@@ -272,7 +275,10 @@ listen_rpc(struct rs *rs, struct err **err)
 static int
 listen_http(struct rs *rs, struct err **err)
 {
+	bool https = strncmp(rs->cfg->object_url, "https:", 6) == 0;
 	const struct http_server_options opt = { .listen = rs->cfg->http_listen,
+		.cert_file = https ? rs->cfg->cert_file : NULL,
+		.key_file = https ? rs->cfg->key_file : NULL,
 		.body_max = OBJSTORE_PART_MAX,
 		.handler = rs_http_handle,
 		.arg = rs };

@@ -318,16 +318,19 @@ daemon() {
 	}
 	cat "$T/daemon.log"
 }
-# daemon_config NAME LINE...: restarted with further lines in its configuration until the script ends.
+# daemon_config NAME "KEY: VALUE"...: restarted with these keys in its configuration until the script ends.
 daemon_config() {
-	local name=$1 conf=$MILLRACE_HOME/conf/$1.yml
+	local line name=$1 conf=$MILLRACE_HOME/conf/$1.yml
 	shift
 	[ -e "$T/$name.yml" ] || {
 		cp -p "$conf" "$T/$name.yml"
 		at_end daemon_config_back "$name"
 	}
 	cp -p "$T/$name.yml" "$conf"
-	printf '%s\n' "$@" >>"$conf"
+	for line in "$@"; do
+		sed -i "/^${line%%:*}:/d" "$conf"
+		printf '%s\n' "$line" >>"$conf"
+	done
 	daemon stop "$name"
 	daemon start "$name"
 }
