@@ -143,6 +143,9 @@ const struct config_key ex_config_keys[] = {
 	    .help = "Path of the static millrace-toolbox binary." },
 	{ KEY("spool_dir", CONFIG_TEXT, spool_dir), .required = true,
 	    .help = "Directory for what must survive a restart: task states and unsent logs." },
+	{ KEY("replicas", CONFIG_INT, replicas), .text_default = "0", .min = 0, .max = 1000,
+	    .help = "So many executors may share this configuration and spool_dir: each takes a "
+	            "free name id-1, id-2, ... and its key from the directory key_file. 0: one." },
 	{ KEY("tasks", CONFIG_INT, tasks), .text_default = "4", .min = 1, .max = 1000,
 	    .help = "How many tasks run at once." },
 	{ KEY("images", CONFIG_CUSTOM, images), .parse = parse_images, .free = free_images,
@@ -194,5 +197,7 @@ ex_config_check(void *cfg, struct err **err)
 	if (strncmp(c->engine, "unix:///", 8) != 0)
 		return err_set(
 		    err, ERR_INVALID, "engine must be unix:///path, not \"%s\"", c->engine);
+	if (c->replicas > 0 && strlen(c->id) > 60)
+		return err_set(err, ERR_INVALID, "id has at most 60 characters with replicas");
 	return ex_image_rules_check(&c->images, err);
 }

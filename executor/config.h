@@ -36,6 +36,7 @@ struct ex_config {
 	char *spool_dir;
 	char *network;
 	int64_t tasks;
+	int64_t replicas;
 	struct ex_image_rules images;
 	enum ex_pull pull;
 	bool allow_privileged;

@@ -5,15 +5,13 @@
 #include "common/mem.h"
 #include "executor/gc.h"
 #include "executor/host.h"
+#include "executor/identity.h"
 #include "executor/meter.h"
 #include "executor/session.h"
 #include "executor/task.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,23 +67,6 @@ ex_free_slots(const struct ex *ex)
 }
 
 /* --- start --- */
-
-static int
-lock_spool(struct ex *ex, struct err **err)
-{
-	const char *dir = ex->cfg->spool_dir;
-	auto_free char *path = xasprintf("%s/lock", dir);
-
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return err_set_errno(err, errno, "create spool_dir %s", dir);
-	ex->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (ex->lock_fd < 0)
-		return err_set_errno(err, errno, "open %s", path);
-	if (flock(ex->lock_fd, LOCK_EX | LOCK_NB) != 0)
-		return err_set(err, ERR_CONFLICT,
-		    "spool_dir %s is in use by another executor; give each its own", dir);
-	return 0;
-}
 
 static void
 recover(struct ex *ex)
@@ -164,7 +145,7 @@ ex_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	ex->cfg = cfg;
 	ex->lock_fd = -1;
 	crypto_init();
-	rc = lock_spool(ex, err);
+	rc = ex_identity_claim(&ex->lock_fd, cfg, err);
 	if (rc != 0)
 		return rc;
 	ex->pool = work_new(
