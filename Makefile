@@ -151,7 +151,7 @@ soak:
 	@SECS=$(or $(SECS),600) SEED='$(SEED)' TEST_SCRIPT_SECONDS=$$(($(or $(SECS),600) + 600)) T=run_fire TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh integration
 
 # --- the local stack ---
-.PHONY: up down demo
+.PHONY: up down demo compose
 up:
 	@deploy/stack/packages.sh build run
 	@$(MAKE) --no-print-directory all
@@ -160,6 +160,10 @@ down:
 	@deploy/stack/down.sh
 demo:
 	@deploy/stack/demo.sh
+compose:
+	@deploy/stack/packages.sh build compose
+	@$(MAKE) --no-print-directory all
+	@deploy/compose/setup.sh
 
 # --- house keeping ---
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
@@ -176,6 +180,6 @@ lint:
 clean:
 	rm -rf build
 help:
-	@echo 'all demo up down check check-fast soak lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
+	@echo 'all demo up down compose check check-fast soak lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -21,21 +21,21 @@ static int
 lock_dir(int *lock_fd, const char *dir, struct err **err)
 {
 	auto_free char *path = xasprintf("%s/lock", dir);
-	auto_close int fd = -1;
-	int rc = make_dir(dir, err);
+	int fd, rc = make_dir(dir, err);
 
 	if (rc != 0)
 		return rc;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_set_errno(err, errno, "open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		close(fd);
 		return err_set(err, ERR_CONFLICT,
 		    "spool_dir %s is in use by another executor; give each its own, or set "
 		    "replicas",
 		    dir);
+	}
 	*lock_fd = fd;
-	fd = -1;
 	return 0;
 }
 

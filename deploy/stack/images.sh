@@ -176,19 +176,39 @@ images_tags() {
 	image_tag kaniko-standin "$IMAGES/golang.sh" "$IMAGES"/kaniko-standin/* /bin/busybox
 }
 
+# What docker-compose.yml builds on.
+images_build_compose() {
+	local work=$1 name
+	for name in server postgres; do
+		# shellcheck disable=SC1090
+		. "$IMAGES/$name.sh"
+		image_debian "$name" "$work"
+	done
+}
+
+images_tags_compose() {
+	image_tag server "$IMAGES/server.sh"
+	image_tag postgres "$IMAGES/postgres.sh"
+}
+
 images_missing() {
 	local tag
-	for tag in $(images_tags); do
+	for tag in "$@"; do
 		image_present "$tag" || return 0
 	done
 	return 1
 }
 
-# images_build: all images into the engine, once per engine, whatever number of stacks come up at the same time.
+# images_build: what definitions use. images_build compose: what docker-compose.yml builds on. Into the engine, once per
+# engine, whatever number of stacks come up at the same time.
 images_build() {
-	local work log=$LOGS/$IMAGE_LOG_NAME
+	local work log=$LOGS/$IMAGE_LOG_NAME tags=images_tags build=images_build_all
+	if [ "${1:-}" = compose ]; then
+		tags=images_tags_compose build=images_build_compose
+	fi
 	NOTE="already built"
-	images_missing || return 0
+	# shellcheck disable=SC2046
+	images_missing $($tags) || return 0
 	mkdir -p "$ENGINE_RUN"
 	exec 9>"$ENGINE_RUN/images.lock"
 	flock -w 900 9
@@ -199,13 +219,13 @@ images_build() {
 		rm -rf "$work"
 		die "the machine's apt has no Debian source" "" "look at /etc/apt/sources.list and /etc/apt/sources.list.d"
 	fi
-	if ! (set -x && images_build_all "$work") >"$log" 2>&1; then
+	if ! (set -x && $build "$work") >"$log" 2>&1; then
 		rm -rf "$work"
 		die "an image could not be built" "$log" "the Debian mirror does not answer, or the disk is full"
 	fi
 	rm -rf "$work"
 	# shellcheck disable=SC2046
-	images_prune $(images_tags) >>"$log" 2>&1
+	images_prune $(images_tags) $(images_tags_compose) >>"$log" 2>&1
 	exec 9>&-
 	# shellcheck disable=SC2034
 	NOTE="from Debian packages"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# packages.sh GROUP...: installs the Debian packages of the groups (build, run, test, lint) that are missing.
+# packages.sh GROUP...: installs the Debian packages of the groups (build, run, compose, test, lint) that are missing.
 # Does nothing, quickly, when all are there. Uses sudo when not root.
 set -euo pipefail
 
@@ -14,14 +14,17 @@ group() {
 		echo bash curl jq git iproute2 iptables procps util-linux docker.io runc containerd mmdebstrap \
 			busybox-static docker-registry apache2-utils postgresql-15 ca-certificates
 		;;
+	compose)
+		echo docker-compose docker.io openssl curl mmdebstrap ca-certificates
+		;;
 	test)
-		echo libcmocka-dev clang-format python3-minimal strace
+		echo libcmocka-dev clang-format python3-minimal strace docker-compose openssl
 		;;
 	lint)
 		echo libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck
 		;;
 	*)
-		echo "packages.sh: no group is named $1 (build, run, test, lint)" >&2
+		echo "packages.sh: no group is named $1 (build, run, compose, test, lint)" >&2
 		exit 2
 		;;
 	esac
