@@ -137,13 +137,14 @@ engine_sweep_quietly() {
 
 # What a crash is to an engine: the containers live on (--live-restore) and are found again.
 engine_kill() {
-	local pid
+	local pid containerd
 	pid=$(pid_of "$ENGINE_PID") || die "the engine is not one that a stack has started" "" "it is left alone"
+	containerd=$(pgrep -P "$pid" -x containerd || true) # dies with it
 	kill -KILL "$pid"
-	wait_for 10 "" engine_gone || die "dockerd (pid $pid) does not die" "" "the kernel holds it: see its stack"
+	wait_for 10 "" engine_gone "$containerd" || die "dockerd (pid $pid) does not die" "" "the kernel holds it: see its stack"
 }
 engine_gone() {
-	! pid_of "$ENGINE_PID" && ! pgrep -f "^[^ ]*containerd --config $ENGINE_RUN/exec/"
+	! pid_of "$ENGINE_PID" && { [ -z "$1" ] || ! proc_started "$1"; }
 }
 
 # Our own engine ends with its last user; what still runs in it ends with it.
