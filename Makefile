@@ -2,6 +2,7 @@
 #
 #   CC=clang        another compiler (its own build tree)
 #   SAN=address,undefined | thread    sanitized build (its own build tree)
+#   COV=1           counts lines (its own tree), for make coverage
 #   V=1             show commands
 
 .DEFAULT_GOAL := all
@@ -19,19 +20,19 @@ SAN ?=
 comma := ,
 
 # One tree per variant, so that a sanitized build never mixes with a plain one.
-VARIANT := $(if $(filter gcc,$(CC)),,-$(notdir $(CC)))$(if $(SAN),-san-$(subst $(comma),-,$(SAN)))
+VARIANT := $(if $(filter gcc,$(CC)),,-$(notdir $(CC)))$(if $(SAN),-san-$(subst $(comma),-,$(SAN)))$(if $(COV),-cov)
 B := build$(if $(VARIANT),/variant$(VARIANT))
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
 	-Wwrite-strings -Wundef -Wformat=2 -Wvla -Wswitch-enum -Wnull-dereference
-OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+OPT := $(if $(COV),-O0 -g --coverage,$(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong))
 PKGS := zlib libpq libcurl yaml-0.1 libevent libevent_openssl libevent_pthreads jansson libsodium libzstd openssl libprotobuf-c
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIE -pthread -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) $(CFLAGS)
-LDFLAGS_ALL := -pie -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LDFLAGS_ALL := -pie -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage) $(LDFLAGS)
 LIBS_ALL := $(PKG_LIBS) -lnng -lre2 -lstdc++ -lm
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
 
@@ -127,21 +128,41 @@ $(B)/tests/%: $(B)/obj/tests/$(1)/%.o $(TEST_HELPERS) $(TEST_LIBS)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_ALL) -lcmocka
 endef
 $(foreach k,unit prop store,$(eval $(call test_rule,$(k))))
+# A fuzz target replays its corpus; with SAN=fuzzer-no-link,... libFuzzer drives it (make fuzz).
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAIN := $(if $(findstring fuzzer,$(SAN)),,$(B)/obj/tests/fuzz/replay.o)
+$(FUZZ): $(B)/tests/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(TEST_LIBS)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(if $(findstring fuzzer,$(SAN)),$(CXX),$(CC)) $(subst fuzzer-no-link,fuzzer,$(LDFLAGS_ALL)) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_ALL)
+
 .PRECIOUS: $(B)/obj/%.o $(B)/gen/%.c $(B)/gen/%_schema.c $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h
 
 # T=pattern chooses tests by name; the runner (tests/run.sh) finds the programs by their sources.
 RUN_TESTS = T='$(T)' TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh
-.PHONY: tests stores check check-fast
-tests: $(UNIT) $(PROP)
+.PHONY: tests stores fuzzers check check-fast
+tests: $(UNIT) $(PROP) $(FUZZ)
+fuzzers: $(FUZZ)
 stores: $(STORE)
 check-fast:
 	@deploy/stack/packages.sh build test
 	@$(MAKE) --no-print-directory all tests
-	@$(RUN_TESTS) fmt unit prop
+	@$(RUN_TESTS) fmt unit prop fuzz
 check:
 	@deploy/stack/packages.sh build run test
 	@$(MAKE) --no-print-directory all tests stores
-	@$(RUN_TESTS) fmt unit prop store integration
+	@$(if $(SAN),,$(MAKE) --no-print-directory COV=1 fuzzers)
+	@$(RUN_TESTS) fmt unit prop fuzz $(if $(SAN),,coverage) store integration
+
+# Lines of each parser that its fuzz target's corpus reaches.
+.PHONY: coverage fuzz
+coverage:
+	@$(MAKE) --no-print-directory COV=1 fuzzers
+	@tests/coverage.sh
+# T: name of a target without fuzz_. What libFuzzer finds new stays in build/fuzz/T; MERGE=1 puts what reaches new code into the corpus.
+fuzz:
+	@deploy/stack/packages.sh build lint
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
+	@tests/fuzz.sh $(if $(T),$(T),$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
 
 # SECS: how long it goes on with new seeds; SEED: the first one (default: the time).
 .PHONY: soak
@@ -180,6 +201,6 @@ lint:
 clean:
 	rm -rf build
 help:
-	@echo 'all demo up down compose check check-fast soak lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
+	@echo 'all demo up down compose check check-fast coverage fuzz soak lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -42,9 +42,15 @@ bool objstore_key_ok(const char *key);
  * base_url is what executors reach, e.g. http://127.0.0.1:8004. */
 int objstore_dir_new(struct objstore **out, const char *dir, const char *base_url,
     const uint8_t key[CRYPTO_KEY_LEN], struct err **err) MUSTCHECK;
-/* Checks a request made with a URL from sign(): path "/objects/<key>", query as signed. Returns the
- * key (malloc'ed). ERR_DENIED for a wrong signature, method or an expired URL. Pure. */
-int objstore_dir_check(char **key_out, const uint8_t key[CRYPTO_KEY_LEN], const char *method,
+/* --- signed URLs (objstore_url.c), pure --- */
+
+/* <base_url>/objects/<object>?expires=...&signature=..., malloc'ed. */
+char *objstore_url_sign(const char *base_url, const uint8_t key[CRYPTO_KEY_LEN], const char *method,
+    const char *object, int64_t expires);
+/* Checks a request made with such a URL: path "/objects/<object>", query as signed. Returns the
+ * object's key (malloc'ed). ERR_INVALID for a path that names none, ERR_DENIED for a wrong
+ * signature, another method or an expired URL. */
+int objstore_url_check(char **object, const uint8_t key[CRYPTO_KEY_LEN], const char *method,
     const char *path, const char *query, int64_t now, struct err **err) MUSTCHECK;
 
 #endif

@@ -13,6 +13,7 @@
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 #define RETRY_FOR_MS 600000 /* then the step fails */
+#define DAMAGED_MAX 3       /* a part that comes spoilt so often is spoilt where it is stored */
 #define FRAME_BYTES (FRAME_DATA_MAX - 64)
 
 struct part {
@@ -40,6 +41,7 @@ struct ex_restore {
 	struct httpc_req *get;
 	struct loop_timer *again;
 	int64_t backoff_ms, failing_since_ms;
+	unsigned damaged; /* answers in a row that were complete and wrong */
 };
 
 static void pump(struct ex_restore *r);
@@ -210,9 +212,14 @@ on_get(struct httpc_response *resp, struct err **err, void *arg)
 	else
 		why = check_part(r, resp);
 	if (why != NULL) {
-		try_again(r, why);
+		r->damaged = *err == NULL && resp->status == 200 ? r->damaged + 1 : 0;
+		if (r->damaged < DAMAGED_MAX)
+			try_again(r, why);
+		else
+			fail(r, why);
 		return;
 	}
+	r->damaged = 0;
 	r->failing_since_ms = 0;
 	r->backoff_ms = RETRY_MIN_MS;
 	buf_free(&r->next);

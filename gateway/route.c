@@ -169,7 +169,7 @@ gw_route_has_param(const struct gw_route *route, const char *name)
 	size_t len = strlen(name);
 
 	for (const char *p = strchr(route->pattern, '{'); p; p = strchr(p + 1, '{')) {
-		if (strncmp(p + 1, name, len) == 0 && p[1 + len] == '}')
+		if (strncmp(p + 1, name, len) == 0 && (p[1 + len] == '}' || p[1 + len] == '*'))
 			return true;
 	}
 	return false;

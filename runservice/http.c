@@ -112,7 +112,7 @@ handle_object(struct rs *rs, struct http_req *req)
 		answer_text(req, 405, "only GET and PUT");
 		return;
 	}
-	int rc = objstore_dir_check(&key, rs->object_key, http_req_method_name(req),
+	int rc = objstore_url_check(&key, rs->object_key, http_req_method_name(req),
 	    http_req_path(req), http_req_query(req), clock_wall_ms() / 1000, &e);
 	if (rc != 0) {
 		answer_text(req, status_of(rc), err_msg(e));

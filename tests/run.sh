@@ -3,6 +3,8 @@
 #
 #   fmt           the format of the C files is that of .clang-format
 #   unit, prop    tests/unit/test_*.c, tests/prop/prop_*.c
+#   fuzz          tests/fuzz/fuzz_*.c over their corpora
+#   coverage      how many lines of each parser those reach (tests/coverage.sh)
 #   store         tests/store/test_*.c, each on a throw-away PostgreSQL cluster of its own
 #   integration   tests/integration/*.sh against one local stack, started before them and taken down after them
 #
@@ -125,6 +127,23 @@ run_fmt() {
 	from=$(now_ms)
 	format_check >"$log" 2>&1 || status=$?
 	tally fmt clang-format "$log" "$status" $(($(now_ms) - from))
+}
+
+# --- fuzz targets ---
+
+run_fuzz() {
+	local source name
+	for source in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$source" .c)
+		wanted "$name" || continue
+		run_logged fuzz "$name" "$program_limit" "$build/tests/$name" "tests/fuzz/corpus/${name#fuzz_}"
+	done
+}
+
+run_coverage() {
+	wanted coverage || return 0
+	run_logged coverage parsers "$program_limit" tests/coverage.sh
+	sed -n 's/^# /    | /p' "$logs/coverage-parsers.log"
 }
 
 # --- integration ---
@@ -260,9 +279,11 @@ main() {
 		unit) run_programs unit tests/unit/test_*.c ;;
 		prop) run_programs prop tests/prop/prop_*.c ;;
 		store) run_programs store tests/store/test_*.c -- tests/lib/pg.sh run ;;
+		fuzz) run_fuzz ;;
+		coverage) run_coverage ;;
 		integration) run_integration ;;
 		*)
-			echo "run.sh: no kind is named $kind (fmt, unit, prop, store, integration)" >&2
+			echo "run.sh: no kind is named $kind (fmt, unit, prop, fuzz, coverage, store, integration)" >&2
 			exit 2
 			;;
 		esac

@@ -174,7 +174,6 @@ second_start() {
 	"$BIN/millrace-runservice" --config "$T/second.yml" >"$T/second.log" 2>&1 </dev/null &
 	SECOND=$!
 	at_end kill -KILL "$SECOND"
-wait "$SECOND" 2>/dev/null || true
 }
 epoch() {
 	sql "select epoch from runservice.leader"

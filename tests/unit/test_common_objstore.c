@@ -157,7 +157,7 @@ check(const char *method, const char *path, const char *query, int64_t now, cons
 {
 	struct err *e = NULL;
 	char *got = NULL;
-	int rc = objstore_dir_check(&got, k, method, path, query, now, &e);
+	int rc = objstore_url_check(&got, k, method, path, query, now, &e);
 	assert_true((rc == 0) == (got != NULL) && (rc == 0) == (e == NULL));
 	if (rc == 0)
 		assert_string_equal(got, path + strlen("/objects/"));
