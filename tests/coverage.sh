@@ -10,7 +10,7 @@ for source in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$source" .c)
 	find "$B" -name '*.gcda' -delete
 	"$B/tests/$name" "tests/fuzz/corpus/${name#fuzz_}" >/dev/null
-	for file in $(sed -n 's/^ \* covers: //p' "$source"); do
+	while read -r file; do
 		n=$((n + 1))
 		share=$(gcov -n -o "$B/obj/$(dirname "$file")/$(basename "$file" .c).o" "$file" 2>/dev/null |
 			awk -v f="$file" '$0 == "File \x27" f "\x27" { found = 1 } found && /^Lines executed/ { split($2, a, ":"); print a[2] + 0; exit }')
@@ -21,7 +21,7 @@ for source in tests/fuzz/fuzz_*.c; do
 			echo "not ok $n - $file: less than $LINES_MIN % of its lines are reached by the corpus of $name"
 			bad=1
 		fi
-	done
+	done < <(sed -n 's/^ \* covers: //p' "$source" | tr ' ' '\n')
 done
 echo "1..$n"
 exit "$bad"
