@@ -4,6 +4,10 @@
 # docker-compose.yml: a fan-out of six tasks on three executors, one of which is killed in the middle; then an executor on another
 # host, as docs/operations.md says it. Beside the stack that the other tests use, on the same engine.
 . "$(dirname "$0")/../lib.sh"
+if [ -n "${SAN:-}" ]; then
+	tap_skip "docker-compose" "its images hold no sanitizer's library"
+	tap_done
+fi
 leftovers_before
 STACK_HOME=$MILLRACE_HOME
 STACK_REWRITES=$(sed -n '/^images:/,$p' "$STACK_HOME/conf/executor.yml")
