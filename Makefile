@@ -171,6 +171,18 @@ soak:
 	@$(MAKE) --no-print-directory all
 	@SECS=$(or $(SECS),600) SEED='$(SEED)' TEST_SCRIPT_SECONDS=$$(($(or $(SECS),600) + 600)) T=run_fire TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh integration
 
+# --- figures ---
+# T=row chooses; build/bench.json holds the last figures.
+BENCH := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+$(BENCH): $(B)/bench/%: $(B)/obj/bench/%.o $(call libpaths,proto common)
+	$(call say,LINK,$@)
+	$(link)
+.PHONY: bench
+bench:
+	@deploy/stack/packages.sh build run test
+	@$(MAKE) --no-print-directory all $(BENCH)
+	@T='$(T)' bench/run.sh
+
 # --- the local stack ---
 .PHONY: up down demo compose
 up:
@@ -201,6 +213,6 @@ lint:
 clean:
 	rm -rf build
 help:
-	@echo 'all demo up down compose check check-fast coverage fuzz soak lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
+	@echo 'all demo up down compose check check-fast coverage fuzz soak bench lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

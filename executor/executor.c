@@ -11,6 +11,7 @@
 #include "executor/task.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #define DISK_THREADS 4
 #define DISK_QUEUE_MAX 65536
 #define HTTP_BODY_MAX 4096
+#define TRIM_MS 1000
 
 /* --- tasks --- */
 
@@ -41,6 +43,18 @@ ex_task_remove(struct ex *ex, struct ex_task *t)
 	ex_meter_held(ex->ntasks);
 	if (!ex->stopping)
 		ex_session_changed(ex->session);
+	/* Buffers of logs and archives: an idle executor gives the memory back. */
+	if (ex->ntasks == 0)
+		loop_timer_start(ex->trim, TRIM_MS);
+}
+
+static void
+on_trim(void *arg)
+{
+	const struct ex *ex = arg;
+
+	if (ex->ntasks == 0)
+		malloc_trim(0);
 }
 
 struct ex_task *
@@ -155,6 +169,7 @@ ex_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	ex->engine = ex_engine_new(loop, ex->http, ex->cfg->engine);
 	ex->session = ex_session_new(ex);
 	ex->gc = ex_gc_new(ex);
+	ex->trim = loop_timer_new(loop, "memory is given back", on_trim, ex);
 	rc = ex_host_new(&ex->host, ex, err);
 	if (rc == 0)
 		rc = connect_runservice(ex, err);
@@ -184,6 +199,7 @@ ex_stop(void *state)
 	while (ex->ntasks > 0)
 		ex_task_free(ex->tasks[--ex->ntasks]);
 	ex_gc_free(ex->gc);
+	loop_timer_free(ex->trim);
 	ex_host_free(ex->host);
 	if (ex->pool != NULL) {
 		work_stop(ex->pool);

@@ -31,6 +31,7 @@ struct ex {
 	struct ex_rs *rs;
 	struct ex_session *session;
 	struct ex_host *host; /* network and toolbox volume */
+	struct loop_timer *trim;
 	struct ex_gc *gc;
 	struct http_server *web;
 	struct ex_task **tasks;
