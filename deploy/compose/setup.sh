@@ -33,7 +33,8 @@ engine() {
 	unix://*) ENGINE_SOCKET_PATH=${ENGINE#unix://} ;;
 	*) die "executors speak to a unix socket, not to $ENGINE" "" "run this on the engine's host" ;;
 	esac
-	ADDRESS=${MILLRACE_ADDRESS:-$(docker_cli network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}')}
+	ADDRESS=${MILLRACE_ADDRESS:-$(bridge_address)}
+	[ -n "$ADDRESS" ] || die "the engine's bridge network has no address" "" "name one that task containers reach: MILLRACE_ADDRESS=..."
 	NOTE="$ENGINE, address $ADDRESS"
 }
 

@@ -83,6 +83,16 @@ engine_start_own() {
 		"missing kernel features (overlay, iptables) or rights: it needs root on a machine, not in a plain container"
 }
 
+# The host's address on the engine's bridge, empty where there is none. An engine in its first life does not name it.
+bridge_address() {
+	local address
+	address=$(docker_cli network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}' 2>/dev/null || true)
+	if [ -z "$address" ]; then
+		address=$(ip -4 -o addr show docker0 2>/dev/null | sed -E 's/.*inet ([0-9.]+).*/\1/' | head -n 1)
+	fi
+	printf '%s\n' "$address"
+}
+
 # Uses or starts the engine, and records that this stack needs it when it is our own. Sets ENGINE, GATEWAY_ADDRESS.
 engine_up() {
 	mkdir -p "$ENGINE_RUN/users"
@@ -94,10 +104,7 @@ engine_up() {
 	fi
 	exec 9>&-
 	printf '%s\n' "$ENGINE" >"$MILLRACE_HOME/engine"
-	GATEWAY_ADDRESS=$(docker_cli network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}' 2>/dev/null)
-	if [ -z "$GATEWAY_ADDRESS" ]; then
-		GATEWAY_ADDRESS=$(ip -4 -o addr show docker0 2>/dev/null | sed -E 's/.*inet ([0-9.]+).*/\1/' | head -n 1)
-	fi
+	GATEWAY_ADDRESS=$(bridge_address)
 	if [ -z "$GATEWAY_ADDRESS" ]; then
 		die "the engine's bridge network has no address" "$ENGINE_LOG" "it runs without a bridge (--bridge=none)"
 	fi

@@ -16,7 +16,7 @@ STACK_REWRITES=$(sed -n '/^images:/,$p' "$STACK_HOME/conf/executor.yml")
 HOME_DIR=$STACK_HOME/compose
 PORT=$((MILLRACE_PORT + 1000))
 # The engine's bridge is an address that containers and other network namespaces reach alike.
-ADDRESS=$(docker_cli network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}')
+ADDRESS=$(bridge_address)
 in_compose() {
 	MILLRACE_HOME=$HOME_DIR MILLRACE_PORT=$PORT MILLRACE_LISTEN=$ADDRESS MILLRACE_EXECUTORS=3 DOCKER_HOST=$ENGINE "$@"
 }

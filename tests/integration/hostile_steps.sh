@@ -114,7 +114,7 @@ runs:
           - run: {name: bomb, tty: false, command: "b() { b | b & b; }; b 2>/dev/null; echo over"}
           - run: {name: after, tty: false, command: echo goes on}
         environment:
-          GATEWAY: $(docker_cli network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}')
+          GATEWAY: $(bridge_address)
           PORT: "$MILLRACE_PORT"
         task_timeout_interval: 90s
 YAML

@@ -37,6 +37,7 @@
 #define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define TASK "22222222-3333-4444-8555-666666666666"
 #define WAIT_MS 20000
+#define QUIET_MS 200 /* so long without a call: it waits for the reader */
 
 /* What the runservice does: err_code and slug instead of an answer, or canned data. */
 struct fake {
@@ -1041,10 +1042,10 @@ a_slow_reader_stops_the_reads(void **state)
 	auto_free char *text = xmalloc(size + 1);
 	auto_buf raw = BUF_INIT;
 	struct answer a;
-	int64_t deadline = clock_mono_ms() + WAIT_MS;
-	unsigned calls = 0;
+	int64_t deadline = clock_mono_ms() + WAIT_MS, last_call_ms = 0;
+	unsigned calls;
 	bool whole;
-	int fd, quiet = 0;
+	int fd;
 
 	make_bob(f);
 	memset(text, 'x', size);
@@ -1052,9 +1053,12 @@ a_slow_reader_stops_the_reads(void **state)
 	f->rs.log_text = text;
 	f->rs.log_ended = true;
 	fd = open_request(f, "GET", "/api/v1alpha" LOGS "?step=0", f->token, NULL, NULL);
-	while (quiet < 20 && clock_mono_ms() < deadline) {
+	/* Until a first call, and then none for QUIET_MS. */
+	calls = f->rs.calls;
+	while (clock_mono_ms() < (last_call_ms ? last_call_ms + QUIET_MS : deadline)) {
 		loop_run_once(f->loop, 5);
-		quiet = f->rs.calls == calls ? quiet + 1 : 0;
+		if (f->rs.calls != calls)
+			last_call_ms = clock_mono_ms();
 		calls = f->rs.calls;
 	}
 	/* Kernel buffers of both ends, ours, and one call on its way; far from the whole. */
