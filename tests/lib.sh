@@ -234,6 +234,7 @@ directrun_known() {
 directrun_wait() {
 	RUN_STATUS=0
 	wait "$RUN_PID" || RUN_STATUS=$?
+	[ "$RUN_STATUS" = 0 ] || tail -n 5 "$T/$1.err" | sed 's/^/# the client said: /'
 	RUN=$(sed -n 's/^run \([0-9][0-9]*\) created$/\1/p' "$T/$1.err" | head -n 1)
 }
 
