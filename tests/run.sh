@@ -28,7 +28,7 @@ passed=0
 failed=0
 ran=0
 export LSAN_OPTIONS=suppressions=$PWD/tests/sanitizer/lsan.supp:print_suppressions=0
-export TSAN_OPTIONS=second_deadlock_stack=1
+export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/tests/sanitizer/tsan.supp:print_suppressions=0
 stack_is_up=
 
 now_ms() {
