@@ -264,10 +264,13 @@ on_complete(ProtobufCMessage *reply, struct err **err, void *arg)
 {
 	struct ex_save *v = arg;
 
-	(void)reply;
 	v->call = NULL;
 	if (*err != NULL) {
 		refused(v, err);
+		return;
+	}
+	if (((const Millrace__ArchiveCompleteReply *)reply)->lost) {
+		ex_cache_say(v->task, "Another task saved this cache meanwhile; that one is kept.");
 		return;
 	}
 	v->done = true;
@@ -295,7 +298,8 @@ complete(struct ex_save *v)
 	req.step = (uint32_t)v->task->step.index;
 	req.parts = list;
 	req.n_parts = v->nparts;
-	call(v, "archive.complete", &req.base, NULL, on_complete);
+	call(v, "archive.complete", &req.base, &millrace__archive_complete_reply__descriptor,
+	    on_complete);
 }
 
 /* Whatever can be done now. */
@@ -392,6 +396,10 @@ on_begun(ProtobufCMessage *msg, struct err **err, void *arg)
 		refused(v, err);
 		return;
 	}
+	if (((const Millrace__ArchiveBeginReply *)msg)->exists && ex_cache_key(t) != NULL) {
+		ex_cache_say(t, "There is a cache with this key: nothing is saved.");
+		return;
+	}
 	v->archive_id = xstrdup(((const Millrace__ArchiveBeginReply *)msg)->archive_id);
 	t->step.ready = true;
 	if (ex_step_send_start(t))
@@ -413,5 +421,6 @@ ex_save_begin(struct ex_task *t)
 	attempt_of(&attempt, t);
 	req.attempt = &attempt;
 	req.step = (uint32_t)t->step.index;
+	req.cache_key = (char *)(uintptr_t)ex_cache_key(t);
 	call(v, "archive.begin", &req.base, &millrace__archive_begin_reply__descriptor, on_begun);
 }

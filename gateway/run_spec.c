@@ -274,6 +274,11 @@ task(const struct rundef_run *run, size_t index, const struct id *ids, const str
 	return out;
 }
 
+_Static_assert(GW_TRUST_FORK == (int)MILLRACE__TRUST__TRUST_FORK &&
+                   GW_TRUST_PULL_REQUEST == (int)MILLRACE__TRUST__TRUST_PULL_REQUEST &&
+                   GW_TRUST_BRANCH == (int)MILLRACE__TRUST__TRUST_BRANCH,
+    "one scale");
+
 static Millrace__RunSpec *
 base(const char *name, const struct gw_origin *origin)
 {
@@ -282,6 +287,8 @@ base(const char *name, const struct gw_origin *origin)
 	spec->name = xstrdup(name);
 	spec->group = xstrdup(origin->group);
 	spec->cache_group = optional(origin->cache_group);
+	spec->has_trust = origin->trust != 0;
+	spec->trust = (Millrace__Trust)origin->trust;
 	spec->n_annotations = origin->annotations.n;
 	spec->annotations = pairs(&origin->annotations);
 	spec->n_static_environment = origin->environment.n;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define RETENTION_MAX_MS (10 * 365 * 24 * INT64_C(3600000))
+
 #define KEY(name_, type_, field_)                                                                  \
 	.name = (name_), .type = (type_), .offset = offsetof(struct rs_config, field_)
 
@@ -40,6 +42,19 @@ const struct config_key rs_config_keys[] = {
 	    .help = "How long an executor may take to accept a task before it is offered again." },
 	{ KEY("sweep_interval", CONFIG_DURATION, sweep_ms), .text_default = "30s", .max = 3600000,
 	    .help = "How long after new work a safety sweep over the database follows; 0 = none." },
+	{ KEY("cache_retention", CONFIG_DURATION, cache_retention_ms), .text_default = "168h",
+	    .max = RETENTION_MAX_MS,
+	    .help = "How long a cache is found after it was saved; 0 = for ever." },
+	{ KEY("workspace_retention", CONFIG_DURATION, workspace_retention_ms),
+	    .text_default = "168h", .max = RETENTION_MAX_MS,
+	    .help = "How long what save_to_workspace saved is kept (a run that is restarted from "
+	            "its failed tasks needs it); 0 = for ever." },
+	{ KEY("log_retention", CONFIG_DURATION, log_retention_ms), .text_default = "720h",
+	    .max = RETENTION_MAX_MS,
+	    .help = "How long the logs of finished tasks are kept; 0 = for ever." },
+	{ KEY("cleaner_interval", CONFIG_DURATION, cleaner_ms), .text_default = "24h",
+	    .max = 30 * 24 * INT64_C(3600000),
+	    .help = "How often what is too old is removed, besides once at the start; 0 = never." },
 	{ KEY("db_threads", CONFIG_INT, db_threads), .text_default = "4", .min = 1, .max = 64,
 	    .help = "Database connections, one per worker thread." },
 };

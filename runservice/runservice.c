@@ -12,6 +12,7 @@
 #include "runservice/rpc_executor.h"
 #include "runservice/rpc_gateway.h"
 #include "runservice/store.h"
+#include "runservice/retention.h"
 #include "runservice/sweep.h"
 
 #include <errno.h>
@@ -133,6 +134,7 @@ rs_on_lead(struct rs *rs, int64_t epoch)
 {
 	rs->epoch = epoch;
 	rs_sweep_load(rs->sweep);
+	rs_retention_wake(rs->retention);
 }
 
 void
@@ -250,6 +252,7 @@ make_parts(struct rs *rs)
 	rs->dispatch = rs_dispatch_new(rs);
 	rs->logs = rs_logs_new(rs);
 	rs->sweep = rs_sweep_new(rs);
+	rs->retention = rs_retention_new(rs);
 }
 
 static int
@@ -342,6 +345,7 @@ rs_stop(void *state)
 	}
 	rpc_server_free(rs->rpc);
 	http_server_free(rs->http);
+	rs_retention_free(rs->retention);
 	rs_sweep_free(rs->sweep);
 	rs_logs_free(rs->logs);
 	rs_dispatch_free(rs->dispatch);

@@ -25,6 +25,7 @@ struct rs_executors;
 struct rs_dispatch;
 struct rs_logs;
 struct rs_sweep;
+struct rs_retention;
 
 struct rs {
 	struct loop *loop;
@@ -42,6 +43,7 @@ struct rs {
 	struct rs_dispatch *dispatch;
 	struct rs_logs *logs;
 	struct rs_sweep *sweep;
+	struct rs_retention *retention;
 	int64_t epoch; /* of our leadership; 0 while we do not lead */
 	bool serving;  /* we lead and the state in memory is that of the database */
 	bool stopping;

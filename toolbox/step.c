@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "toolbox/pack.h"
+#include "toolbox/template.h"
 #include "toolbox/unpack.h"
 #include "toolbox/user.h"
 
@@ -212,16 +213,64 @@ do_mkdir(const struct tb_opts *o, const struct msg_start *m, const struct tb_use
 	return make_dirs(dir, u, e);
 }
 
+/* What the executor wants to stand in the log first. */
+static int
+say_line(const struct msg_start *m, struct tb_err *e)
+{
+	if (m->script == NULL || m->script[0] == '\0')
+		return 0;
+	if (tb_write_all(STDOUT_FILENO, m->script, strlen(m->script)) != 0 ||
+	    tb_write_all(STDOUT_FILENO, "\n", 1) != 0)
+		return tb_fail(e, "cannot write the log: %s", strerror(errno));
+	return 0;
+}
+
 static int
 do_archive(const struct tb_opts *o, const struct msg_start *m, const struct tb_user *u, char **env,
     int data, struct tb_err *e)
 {
 	const char *home = env_get(env, "HOME");
 
-	if (settle(o, m, u, env, e) != 0)
+	if (settle(o, m, u, env, e) != 0 || say_line(m, e) != 0)
 		return -1;
 	return m->kind == MSG_SAVE ? tb_pack(m, home, data, STDOUT_FILENO, e)
 	                           : tb_unpack(m, home, data, STDOUT_FILENO, e);
+}
+
+/* Local time is that of the step, not ours. */
+static void
+fill_world(struct tb_template_world *w, char **env)
+{
+	const char *tz = env_get(env, "TZ");
+
+	if (tz != NULL)
+		setenv("TZ", tz, 1);
+	else
+		unsetenv("TZ");
+	tzset();
+	w->env = env;
+	w->digest = tb_digest_file;
+	clock_gettime(CLOCK_REALTIME, &w->now);
+	localtime_r(&w->now.tv_sec, &w->local);
+}
+
+static int
+do_render(const struct tb_opts *o, const struct msg_start *m, const struct tb_user *u, char **env,
+    int data, struct tb_err *e)
+{
+	static char key[TB_TEMPLATE_MAX + 1];
+	struct tb_template_world w;
+
+	if (settle(o, m, u, env, e) != 0 || say_line(m, e) != 0)
+		return -1;
+	fill_world(&w, env);
+	for (uint32_t i = 0; i < m->nargv; i++) {
+		if (tb_template_render(key, m->argv[i], &w, e) != 0)
+			return -1;
+		if (tb_write_all(data, key, strlen(key) + 1) != 0)
+			return tb_fail(e, "cannot hand over a key: %s", strerror(errno));
+	}
+	return 0;
 }
 
 /* The child's life after its descriptors are in place: 0 in, 1 and 2 out, err, data. */
@@ -240,8 +289,9 @@ child_main(const struct tb_opts *o, const struct msg_start *m, int err, int data
 		tb_close_but(keep, 2);
 		reset_signals();
 		signal(SIGPIPE, SIG_IGN);
-		int r = m->kind == MSG_MKDIR ? do_mkdir(o, m, &u, env, &e)
-		                             : do_archive(o, m, &u, env, data, &e);
+		int r = m->kind == MSG_MKDIR    ? do_mkdir(o, m, &u, env, &e)
+		        : m->kind == MSG_RENDER ? do_render(o, m, &u, env, data, &e)
+		                                : do_archive(o, m, &u, env, data, &e);
 		if (r == 0)
 			_exit(0);
 	}
@@ -319,7 +369,8 @@ open_ends(struct tb_child *c, struct ends *x, const struct tb_opts *o, const str
 	}
 	if (r != 0 || make_pipe(&c->err, &x->err_w, e) != 0)
 		return -1;
-	if (m->kind == MSG_SAVE && make_pipe(&c->data, &x->data_c, e) != 0)
+	if ((m->kind == MSG_SAVE || m->kind == MSG_RENDER) &&
+	    make_pipe(&c->data, &x->data_c, e) != 0)
 		return -1;
 	if (m->kind == MSG_RESTORE && make_pipe(&x->data_c, &c->data, e) != 0)
 		return -1;

@@ -25,7 +25,7 @@ struct tb_child {
 	bool tty;
 	int log;  /* its output: pipe or pty, non-blocking; -1 for SPAWN */
 	int err;  /* why it could not start, non-blocking */
-	int data; /* SAVE: read the archive here; RESTORE: write it here; -1 otherwise */
+	int data; /* SAVE, RENDER: read here; RESTORE: write the archive here; -1 otherwise */
 };
 
 /* Exit statuses of a step that ended before its command ran, as shells have them. */
