@@ -92,6 +92,7 @@ tap_like "a checksum of a missing file fails" "$(step_log "$RUN" "no file" 0)" "
 tap_like "an unknown function fails" "$(step_log "$RUN" "no function" 0)" "there is no function checksum"
 # shellcheck disable=SC2016 # jq's
 tap_is "they fail the step" "$(run_field "$RUN" '[.tasks[] | select(.status == "failed") | .name] | sort | join(" ")')" "no file no function too long twice"
+tap_like "a key is bounded" "$(task_field "$RUN" "too long" '.steps[0].error')" "cache key too long.*at most 200"
 directrun other
 tap_is "another repository sees none of it" "$(task_field "$RUN" again '[.steps[].phase] | join(" ")')" "success failed"
 

@@ -360,6 +360,9 @@ make_steps(struct made_task *m, const struct rs_peer_task *t)
 		m->step[i].type = t->save && i + 1 == t->nsteps
 		                      ? MILLRACE__STEP_TYPE__STEP_SAVE_TO_WORKSPACE
 		                      : MILLRACE__STEP_TYPE__STEP_RUN;
+		if (t->caches && i < 2)
+			m->step[i].type = i == 0 ? MILLRACE__STEP_TYPE__STEP_SAVE_CACHE
+			                         : MILLRACE__STEP_TYPE__STEP_RESTORE_CACHE;
 		m->step[i].name = unconst("step");
 		m->step[i].command = unconst("true");
 		m->steps[i] = &m->step[i];
@@ -416,7 +419,8 @@ rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *ta
 {
 	auto_free struct made_task *made = xcalloc(n + 1, sizeof(*made));
 	auto_free Millrace__TaskSpec **specs = xcalloc(n + 1, sizeof(*specs));
-	auto_free char *group = xasprintf(RS_PEER_OWNER "/branch/%s", branch);
+	auto_free char *group =
+	    xasprintf("%s/branch/%s", p->owner ? p->owner : RS_PEER_OWNER, branch);
 	struct id request = id_new();
 	Millrace__RunSpec run = MILLRACE__RUN_SPEC__INIT, *runs[] = { &run };
 	Millrace__Pair secret = MILLRACE__PAIR__INIT, *variables[] = { &secret };
@@ -430,6 +434,9 @@ rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *ta
 	run.group = group;
 	run.tasks = specs;
 	run.n_tasks = n;
+	run.cache_group = unconst(p->cache_group);
+	run.has_trust = p->trust != 0;
+	run.trust = (Millrace__Trust)p->trust;
 	secret.name = unconst("password");
 	secret.value = unconst("correct horse");
 	req.request_id = request_id ? unconst(request_id) : request.s;

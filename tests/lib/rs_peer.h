@@ -52,7 +52,9 @@ struct rs_peer {
 	void *rs; /* NULL while it is stopped */
 	struct httpc *http;
 	struct rpc_client *gateway;
-	struct rs_executor ex[2]; /* "ex1", "ex2" */
+	struct rs_executor ex[2];        /* "ex1", "ex2" */
+	const char *owner, *cache_group; /* of the next runs; NULL: RS_PEER_OWNER, none */
+	int trust;                       /* of the next runs; 0: not said */
 	char dir[64], socket[80];
 	struct pg_proxy proxy; /* only after rs_peer_setup_proxy() */
 };
@@ -96,6 +98,7 @@ struct rs_peer_task {
 	const char *after, *when; /* one parent and one condition, or NULL */
 	unsigned nsteps;          /* the last one saves the workspace when save is set */
 	bool save, ignore_failure, needs_approval, skip;
+	bool caches;          /* its first step saves a cache, the second restores one */
 	const char *variable; /* of its environment, or NULL */
 };
 /* Creates a run of n tasks in the group RS_PEER_OWNER "/branch/<branch>"; returns its number.

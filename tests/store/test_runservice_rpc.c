@@ -13,7 +13,7 @@
 #include "common/mem.h"
 #include "runservice/executors.h"
 #include "runservice/runservice.h"
-#include "tests/lib/rs_peer.h"
+#include "tests/lib/rs_archive.h"
 
 #include <errno.h>
 #include <spawn.h>
@@ -100,74 +100,7 @@ append_log(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer *o, 
 	assert_int_equal(rs_call(p, ex->client, "log.append", &req, NULL, NULL), ERR_INVALID);
 }
 
-static char *
-begin_archive(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer *o, uint32_t step)
-{
-	Millrace__ArchiveBeginRequest req = MILLRACE__ARCHIVE_BEGIN_REQUEST__INIT;
-	Millrace__ArchiveBeginReply *reply = NULL;
-	Millrace__Attempt a = MILLRACE__ATTEMPT__INIT;
-	a.task_id = unconst(o->task_id);
-	a.fence = o->fence;
-	req.attempt = &a;
-	req.step = step;
-	assert_int_equal(rs_call(p, ex->client, "archive.begin", &req,
-	                     &millrace__archive_begin_reply__descriptor, &reply),
-	    0);
-	char *id = xstrdup(reply->archive_id);
-	millrace__archive_begin_reply__free_unpacked(reply, NULL);
-	return id;
-}
-
-static Millrace__ArchiveUrlsReply *
-archive_urls(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer *o, const char *id,
-    uint32_t n, int want)
-{
-	Millrace__ArchiveUrlsRequest req = MILLRACE__ARCHIVE_URLS_REQUEST__INIT;
-	Millrace__ArchiveUrlsReply *reply = NULL;
-	Millrace__Attempt a = MILLRACE__ATTEMPT__INIT;
-	a.task_id = unconst(o->task_id);
-	a.fence = o->fence;
-	req.attempt = &a;
-	req.archive_id = unconst(id);
-	req.count = n;
-	assert_int_equal(rs_call(p, ex->client, "archive.urls", &req,
-	                     &millrace__archive_urls_reply__descriptor, &reply),
-	    want);
-	return reply;
-}
-
-struct part {
-	const char *text;
-	uint32_t size;
-};
-
-static int
-complete_archive(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer *o,
-    const char *id, uint32_t step, const struct part *parts, size_t n)
-{
-	Millrace__ArchiveCompleteRequest req = MILLRACE__ARCHIVE_COMPLETE_REQUEST__INIT;
-	Millrace__Attempt a = MILLRACE__ATTEMPT__INIT;
-	Millrace__ArchivePart items[4], *list[4];
-	uint8_t sha[4][CRYPTO_SHA256_LEN];
-	assert_true(n <= ARRAY_LEN(items));
-	a.task_id = unconst(o->task_id);
-	a.fence = o->fence;
-	req.attempt = &a;
-	req.archive_id = unconst(id);
-	req.step = step;
-	for (size_t i = 0; i < n; i++) {
-		millrace__archive_part__init(&items[i]);
-		crypto_sha256(sha[i], parts[i].text, strlen(parts[i].text));
-		items[i].sha256 = (ProtobufCBinaryData){ .len = sizeof(sha[i]), .data = sha[i] };
-		items[i].size = parts[i].size;
-		list[i] = &items[i];
-	}
-	req.parts = list;
-	req.n_parts = n;
-	return rs_call(p, ex->client, "archive.complete", &req, NULL, NULL);
-}
-
-static const struct part parts[] = { { "the first part", 14 }, { "and the second", 14 } };
+static const struct rs_part parts[] = { { "the first part", 14 }, { "and the second", 14 } };
 
 static void
 check_urls(struct rs_peer *p, const char *url)
@@ -187,13 +120,13 @@ check_urls(struct rs_peer *p, const char *url)
 static void
 save_archive(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer *o)
 {
-	struct part shorter[] = { parts[0], { parts[1].text, 13 } };
-	auto_free char *id = begin_archive(p, ex, o, 1);
-	Millrace__ArchiveUrlsReply *urls = archive_urls(p, ex, o, id, 2, 0);
+	struct rs_part shorter[] = { parts[0], { parts[1].text, 13 } };
+	auto_free char *id = rs_ex_archive_begin(ex, o, 1, NULL, NULL);
+	Millrace__ArchiveUrlsReply *urls = rs_ex_archive_urls(ex, o, id, 2, 0);
 	assert_int_equal(urls->n_urls, 2);
 	assert_non_null(strstr(urls->urls[0], o->task_id));
 	check_urls(p, urls->urls[0]);
-	assert_int_equal(complete_archive(p, ex, o, id, 1, parts, 2), ERR_INVALID);
+	assert_int_equal(rs_ex_archive_complete(ex, o, id, 1, parts, 2, NULL), ERR_INVALID);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(rs_peer_http(p, "PUT", urls->urls[i], parts[i].text,
 		                     strlen(parts[i].text), NULL),
@@ -202,26 +135,12 @@ save_archive(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer *o
 	assert_int_equal(
 	    rs_peer_http(p, "PUT", urls->urls[0], parts[0].text, strlen(parts[0].text), NULL), 200);
 	assert_int_equal(rs_peer_http(p, "PUT", urls->urls[0], TEXT("other"), NULL), 409);
-	assert_int_equal(complete_archive(p, ex, o, id, 1, shorter, 2), ERR_INVALID);
-	assert_int_equal(complete_archive(p, ex, o, id, 0, parts, 2), ERR_INVALID);
-	assert_int_equal(complete_archive(p, ex, o, id, 1, parts, 2), 0);
-	assert_int_equal(complete_archive(p, ex, o, id, 1, parts, 2), 0);
-	archive_urls(p, ex, o, id, 1, ERR_CONFLICT);
+	assert_int_equal(rs_ex_archive_complete(ex, o, id, 1, shorter, 2, NULL), ERR_INVALID);
+	assert_int_equal(rs_ex_archive_complete(ex, o, id, 0, parts, 2, NULL), ERR_INVALID);
+	assert_int_equal(rs_ex_archive_complete(ex, o, id, 1, parts, 2, NULL), 0);
+	assert_int_equal(rs_ex_archive_complete(ex, o, id, 1, parts, 2, NULL), 0);
+	rs_ex_archive_urls(ex, o, id, 1, ERR_CONFLICT);
 	millrace__archive_urls_reply__free_unpacked(urls, NULL);
-}
-
-static int
-get_archive(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer *o, const char *id,
-    Millrace__ArchiveGetReply **reply)
-{
-	Millrace__ArchiveGetRequest req = MILLRACE__ARCHIVE_GET_REQUEST__INIT;
-	Millrace__Attempt a = MILLRACE__ATTEMPT__INIT;
-	a.task_id = unconst(o->task_id);
-	a.fence = o->fence;
-	req.attempt = &a;
-	req.archive_id = unconst(id);
-	return rs_call(
-	    p, ex->client, "archive.get", &req, &millrace__archive_get_reply__descriptor, reply);
 }
 
 static void
@@ -232,7 +151,7 @@ restore_archive(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer
 	assert_int_equal(plan->n_workspace, 1);
 	assert_string_equal(plan->workspace[0]->task_name, "first");
 	assert_int_equal(plan->workspace[0]->step, 1);
-	assert_int_equal(get_archive(p, ex, o, plan->workspace[0]->archive_id, &got), 0);
+	assert_int_equal(rs_ex_archive_get(ex, o, plan->workspace[0]->archive_id, &got), 0);
 	assert_int_equal(got->total_parts, 2);
 	for (size_t i = 0; i < 2; i++) {
 		auto_buf body = BUF_INIT;
@@ -245,7 +164,7 @@ restore_archive(struct rs_peer *p, struct rs_executor *ex, const struct rs_offer
 	}
 	millrace__archive_get_reply__free_unpacked(got, NULL);
 	assert_int_equal(
-	    get_archive(p, ex, o, "00000000-0000-0000-0000-000000000000", NULL), ERR_NOTFOUND);
+	    rs_ex_archive_get(ex, o, "00000000-0000-0000-0000-000000000000", NULL), ERR_NOTFOUND);
 }
 
 static void
@@ -353,8 +272,8 @@ refused_everywhere(struct rs_executor *ex, const struct rs_offer *o)
 	assert_int_equal(rs_ex_begin(ex, o), ERR_CONFLICT);
 	assert_int_equal(rs_ex_report(ex, o, 99, "success", "ss"), ERR_CONFLICT);
 	assert_int_equal(rs_ex_log(ex, o, 0, 0, TEXT("forged"), true, NULL, NULL), ERR_CONFLICT);
-	assert_int_equal(get_archive(ex->peer, ex, o, "00000000-0000-0000-0000-000000000000", NULL),
-	    ERR_CONFLICT);
+	assert_int_equal(
+	    rs_ex_archive_get(ex, o, "00000000-0000-0000-0000-000000000000", NULL), ERR_CONFLICT);
 	assert_int_equal(rs_ex_renew(ex, o, 1), 1);
 }
 
@@ -378,11 +297,11 @@ only_its_executor_may(void **state)
 	/* A register that names what another holds takes nothing. */
 	assert_int_equal(rs_ex_register(&p->ex[1], &o, 1), 1);
 	/* Its own archive, but another attempt's id. */
-	auto_free char *id = begin_archive(p, ex, &o, 0);
+	auto_free char *id = rs_ex_archive_begin(ex, &o, 0, NULL, NULL);
 	rs_peer_exec(p, "update archives set fence = 77");
-	archive_urls(p, ex, &o, id, 1, ERR_DENIED);
-	assert_int_equal(complete_archive(p, ex, &o, id, 0, NULL, 0), ERR_DENIED);
-	archive_urls(p, ex, &o, "11111111-2222-4333-8444-555555555555", 1, ERR_NOTFOUND);
+	rs_ex_archive_urls(ex, &o, id, 1, ERR_DENIED);
+	assert_int_equal(rs_ex_archive_complete(ex, &o, id, 0, NULL, 0, NULL), ERR_DENIED);
+	rs_ex_archive_urls(ex, &o, "11111111-2222-4333-8444-555555555555", 1, ERR_NOTFOUND);
 	rs_ex_do(ex, &o, 1);
 	assert_string_equal(rs_peer_state(p, number), "finished success");
 }
