@@ -96,5 +96,44 @@ tap_like "a key is bounded" "$(task_field "$RUN" "too long" '.steps[0].error')" 
 directrun other
 tap_is "another repository sees none of it" "$(task_field "$RUN" again '[.steps[].phase] | join(" ")')" "success failed"
 
+# kill -9 of the executor while a cache is saved and while it is restored; 60 MB that do not compress take their time.
+at_end daemon start executor
+directrun_start big <<YAML
+runs:
+  - name: big
+    tasks:
+      - name: big
+        runtime: {containers: [{image: busybox}]}
+        steps:
+          - run: {name: make, command: "mkdir in; head -c 60000000 /dev/urandom >in/big; echo small >in/small"}
+          - save_cache: {key: "$K-big", contents: [{source_dir: in}]}
+          - restore_cache: {keys: ["$K-big"], dest_dir: out}
+          - run: {name: compare, command: "cmp in/big out/big && cmp in/small out/small"}
+YAML
+for at in "1 Saving" "2 Restoring"; do
+	tap_ok "${at#* } is under way" wait_for 60 log_has "$RUN" big "${at% *}" "${at#* } the cache"
+	daemon kill executor
+	daemon start executor
+done
+wait_for 60 run_finished "$RUN" || true
+tap_is "caches survive kill -9 of the executor" "$(task_field "$RUN" big '[.steps[].phase] | join(" ")')" "success success success success"
+
+# Stopped in the middle of saving: there is no such cache.
+directrun_start stopped <<YAML
+runs:
+  - name: stopped
+    tasks:
+      - name: task
+        runtime: {containers: [{image: busybox}]}
+        steps:
+          - run: {name: make, command: "mkdir in; head -c 60000000 /dev/urandom >in/big"}
+          - save_cache: {key: "$K-stopped", contents: [{source_dir: in}]}
+YAML
+tap_ok "a save is under way" wait_for 60 log_has "$RUN" task 1 "Saving the cache"
+api PUT "/users/$MILLRACE_USER/runs/$RUN/actions" '{"action_type": "stop"}' >"$T/stop"
+wait_for 60 run_finished "$RUN" || true
+tap_is "it is stopped" "$(run_field "$RUN" .result)" stopped
+tap_is "a stopped save leaves no cache" "$(sql "select count(*) from runservice.caches where key = '$K-stopped'")" 0
+
 leftovers_check "nothing is left behind"
 tap_done
