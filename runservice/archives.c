@@ -103,10 +103,11 @@ begin_work(struct db *db, struct rs_job *job, struct err **err)
 static void
 begin_done(struct rs_job *job)
 {
+	char none[] = "";
 	struct archive_job *j = (struct archive_job *)job;
 	Millrace__ArchiveBeginReply m = MILLRACE__ARCHIVE_BEGIN_REPLY__INIT;
 	m.has_exists = m.exists = j->exists;
-	m.archive_id = j->exists ? (char[]){ "" } : j->archive_id;
+	m.archive_id = j->exists ? none : j->archive_id;
 	if (!rs_job_failed(job))
 		rs_reply_pb(job->call, &m);
 	free_job(j);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define RETENTION_MAX_MS (10 * 365 * 24 * INT64_C(3600000))
+#define RETENTION_MAX_MS (INT64_C(3600000) * 24 * 365 * 10)
 
 #define KEY(name_, type_, field_)                                                                  \
 	.name = (name_), .type = (type_), .offset = offsetof(struct rs_config, field_)
@@ -53,7 +53,7 @@ const struct config_key rs_config_keys[] = {
 	    .max = RETENTION_MAX_MS,
 	    .help = "How long the logs of finished tasks are kept; 0 = for ever." },
 	{ KEY("cleaner_interval", CONFIG_DURATION, cleaner_ms), .text_default = "24h",
-	    .max = 30 * 24 * INT64_C(3600000),
+	    .max = INT64_C(3600000) * 24 * 30,
 	    .help = "How often what is too old is removed, besides once at the start; 0 = never." },
 	{ KEY("db_threads", CONFIG_INT, db_threads), .text_default = "4", .min = 1, .max = 64,
 	    .help = "Database connections, one per worker thread." },

@@ -11,7 +11,8 @@
 #define MORE_MS 100    /* between two portions */
 #define RETRY_MS 10000 /* after a failure */
 
-_Static_assert(RS_RETENTION_GRACE_MS > RS_ARCHIVE_URL_SECONDS * 1000, "URLs end before objects go");
+_Static_assert(
+    RS_RETENTION_GRACE_MS > RS_ARCHIVE_URL_SECONDS * INT64_C(1000), "URLs end before objects go");
 
 struct rs_retention {
 	struct rs *rs;

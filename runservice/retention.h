@@ -13,7 +13,7 @@
 
 #include "runservice/runservice.h"
 
-#define RS_RETENTION_GRACE_MS (2 * 3600 * 1000) /* longer than any signed URL is valid */
+#define RS_RETENTION_GRACE_MS INT64_C(7200000) /* longer than any signed URL is valid */
 #define RS_RETENTION_PORTION 200
 
 struct rs_retention *rs_retention_new(struct rs *rs);

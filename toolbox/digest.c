@@ -48,12 +48,12 @@ md5_block(uint32_t h[8], const uint8_t *p)
 {
 	uint32_t a = h[0], b = h[1], c = h[2], d = h[3], w[16];
 
-	for (unsigned i = 0; i < 16; i++)
+	for (size_t i = 0; i < 16; i++)
 		w[i] = (uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 |
 		       (uint32_t)p[4 * i + 2] << 16 | (uint32_t)p[4 * i + 3] << 24;
-	for (unsigned i = 0; i < 64; i++) {
+	for (size_t i = 0; i < 64; i++) {
 		uint32_t f, t;
-		unsigned g;
+		size_t g;
 
 		if (i < 16) {
 			f = (b & c) | (~b & d);
@@ -98,17 +98,17 @@ sha_block(uint32_t h[8], const uint8_t *p)
 {
 	uint32_t w[64], s[8];
 
-	for (unsigned i = 0; i < 16; i++)
+	for (size_t i = 0; i < 16; i++)
 		w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
 		       (uint32_t)p[4 * i + 2] << 8 | (uint32_t)p[4 * i + 3];
-	for (unsigned i = 16; i < 64; i++) {
+	for (size_t i = 16; i < 64; i++) {
 		uint32_t a = w[i - 15], b = w[i - 2];
 
 		w[i] = w[i - 16] + (right(a, 7) ^ right(a, 18) ^ a >> 3) + w[i - 7] +
 		       (right(b, 17) ^ right(b, 19) ^ b >> 10);
 	}
 	memcpy(s, h, sizeof(s));
-	for (unsigned i = 0; i < 64; i++) {
+	for (size_t i = 0; i < 64; i++) {
 		uint32_t t1 = s[7] + (right(s[4], 6) ^ right(s[4], 11) ^ right(s[4], 25)) +
 		              ((s[4] & s[5]) ^ (~s[4] & s[6])) + sha_k[i] + w[i];
 		uint32_t t2 = (right(s[0], 2) ^ right(s[0], 13) ^ right(s[0], 22)) +
@@ -118,7 +118,7 @@ sha_block(uint32_t h[8], const uint8_t *p)
 		s[4] += t1;
 		s[0] = t1 + t2;
 	}
-	for (unsigned i = 0; i < 8; i++)
+	for (size_t i = 0; i < 8; i++)
 		h[i] += s[i];
 }
 
@@ -158,15 +158,15 @@ finish(struct hash *x, char hex[TB_DIGEST_HEX_MAX])
 {
 	static const uint8_t pad[BLOCK] = { 0x80 };
 	uint64_t bits = x->len * 8;
-	unsigned words = x->kind == TB_MD5 ? 4 : 8;
+	size_t words = x->kind == TB_MD5 ? 4 : 8;
 	uint8_t end[8];
 
 	add(x, pad, 1 + (size_t)((BLOCK + 55 - x->len % BLOCK) % BLOCK));
-	for (unsigned i = 0; i < 8; i++)
+	for (size_t i = 0; i < 8; i++)
 		end[i] = (uint8_t)(bits >> 8 * (x->kind == TB_MD5 ? i : 7 - i));
 	add(x, end, 8);
-	for (unsigned i = 0; i < words * 4; i++) {
-		unsigned shift = 8 * (x->kind == TB_MD5 ? i % 4 : 3 - i % 4);
+	for (size_t i = 0; i < words * 4; i++) {
+		size_t shift = 8 * (x->kind == TB_MD5 ? i % 4 : 3 - i % 4);
 		uint8_t b = (uint8_t)(x->h[i / 4] >> shift);
 
 		hex[2 * i] = "0123456789abcdef"[b >> 4];

@@ -300,7 +300,7 @@ escape(struct parser *ps, struct value *out)
 	const char *at = *ps->p != '\0' ? strchr(letters, *ps->p) : NULL;
 	unsigned long c;
 	char byte;
-	int kind = *ps->p;
+	int kind = (unsigned char)*ps->p;
 
 	if (at != NULL) {
 		ps->p++;

@@ -1,3 +1,5 @@
+#include "tests/lib/rs_archive.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +8,6 @@
 
 #include "common/crypto.h"
 #include "common/mem.h"
-#include "tests/lib/rs_archive.h"
 
 #include <string.h>
 
