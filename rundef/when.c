@@ -38,7 +38,7 @@ cond_read(struct rd *r, const struct yaml_node *n, struct rundef_cond *c)
 		free(steal(&c->text));
 		return false;
 	}
-	c->regex = true;
+	c->kind = RUNDEF_COND_REGEX;
 	memmove(c->text, c->text + 1, n->text_len - 2);
 	c->text[n->text_len - 2] = '\0';
 	return true;
@@ -138,7 +138,7 @@ rundef_read_when(struct rd *r, const struct yaml_node *n, void *at)
 static bool
 cond_matches(const struct rundef_cond *c, const char *s)
 {
-	if (!c->regex)
+	if (c->kind == RUNDEF_COND_LITERAL)
 		return strcmp(c->text, s) == 0;
 	return c->compiled && rundef_re2_search(c->compiled, s, strlen(s));
 }
