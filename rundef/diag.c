@@ -84,6 +84,19 @@ diag_slot(struct rundef_diags *d, enum rundef_severity severity)
 	return NULL;
 }
 
+static bool
+said(const struct rundef_diags *d, const struct rundef_diag *x)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct rundef_diag *y = &d->list[i];
+
+		if (y->pos.line == x->pos.line && y->pos.col == x->pos.col &&
+		    y->severity == x->severity && strcmp(y->message, x->message) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos,
     const char *hint, const char *fmt, va_list ap) PRINTF(5, 0);
 
@@ -91,26 +104,32 @@ static void
 reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const char *hint,
     const char *fmt, va_list ap)
 {
-	if (severity == RUNDEF_ERROR)
-		r->diags->errors++;
-	struct rundef_diag *d = diag_slot(r->diags, severity);
-	if (!d)
-		return;
-	struct buf text = BUF_INIT;
+	auto_buf text = BUF_INIT;
+
+	r->refused += severity == RUNDEF_ERROR;
 	if (r->task)
 		buf_printf(&text, "task \"%s\": ", r->task);
 	else if (r->run)
 		buf_printf(&text, "run \"%s\": ", r->run);
 	auto_free char *what = xvasprintf(fmt, ap);
 	buf_puts(&text, what);
-	*d = (struct rundef_diag){
+	struct rundef_diag x = {
 		.severity = severity,
 		.pos = { pos.line ? pos.line : 1, pos.col ? pos.col : 1 },
 		.path = one_line(buf_str(&r->path)),
 		.message = one_line(buf_str(&text)),
 		.hint = hint ? one_line(hint) : NULL,
 	};
-	buf_free(&text);
+	if (r->repeat && said(r->diags, &x)) {
+		diag_fini(&x);
+		return;
+	}
+	r->diags->errors += severity == RUNDEF_ERROR;
+	struct rundef_diag *d = diag_slot(r->diags, severity);
+	if (d)
+		*d = x;
+	else
+		diag_fini(&x);
 }
 
 void
@@ -173,6 +192,8 @@ rundef_diags_print(struct buf *out, const struct rundef_diags *d, const char *fi
 		    x->severity == RUNDEF_WARNING ? "warning: " : "", x->message);
 		if (x->hint)
 			buf_printf(out, " (did you mean %s?)", x->hint);
+		if (*x->path)
+			buf_printf(out, " [%s]", x->path);
 		buf_putc(out, '\n');
 	}
 	if (d->dropped)

@@ -38,7 +38,7 @@ struct rundef_diags {
 	size_t n, errors, dropped;
 };
 void rundef_diags_fini(struct rundef_diags *d);
-/* "file:line:col: message (did you mean X?)\n" each; warnings are marked "warning: ". */
+/* "file:line:col: message (did you mean X?) [path]\n" each; warnings are marked "warning: ". */
 void rundef_diags_print(struct buf *out, const struct rundef_diags *d, const char *file);
 
 struct rundef_value { /* a literal or the name of a variable */
