@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const char *const condition_words[] = { "on_success", "on_failure", "on_skipped", NULL };
+const char *const rundef_condition_words[] = { "on_success", "on_failure", "on_skipped", NULL };
 
 static void
 conditions_read(struct rd *r, const struct yaml_node *n, struct rundef_depend *d)
@@ -17,11 +17,11 @@ conditions_read(struct rd *r, const struct yaml_node *n, struct rundef_depend *d
 	for (size_t i = 0; i < d->nconditions; i++) {
 		bool known = false;
 		size_t mark = rundef_enter_index(r, i);
-		for (const char *const *w = condition_words; *w; w++)
+		for (const char *const *w = rundef_condition_words; *w; w++)
 			known |= strcmp(*w, d->conditions[i]) == 0;
 		if (!known)
 			rundef_report(r, RUNDEF_WARNING, i < n->n ? n->items[i]->pos : n->pos,
-			    rundef_nearest(d->conditions[i], condition_words),
+			    rundef_nearest(d->conditions[i], rundef_condition_words),
 			    "unknown condition \"%.60s\" never holds, so the task will be skipped: "
 			    "use on_success, on_failure or on_skipped",
 			    d->conditions[i]);

@@ -69,7 +69,7 @@ graph_link(struct graph *g)
 	for (size_t i = 0; i < names.n; i++)
 		words[i] = names.list[i].text;
 	for (size_t t = 0; t < g->n; t++) {
-		const struct src_depends *d = &g->tasks[t].depends;
+		struct src_depends *d = &g->tasks[t].depends;
 
 		g->parents[t] = xcalloc(d->n + 1, sizeof(**g->parents));
 		for (size_t i = 0; i < d->n; i++) {
@@ -77,6 +77,8 @@ graph_link(struct graph *g)
 			size_t place = name ? rundef_names_find(&names, name) : names.n;
 
 			g->parents[t][i] = place < names.n ? names.list[place].index : NONE;
+			if (place < names.n)
+				d->list[i].d.index = names.list[place].index;
 			if (!name || place < names.n)
 				continue;
 			at_depend(g, t, i);

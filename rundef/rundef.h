@@ -153,6 +153,7 @@ struct rundef_step {
 
 struct rundef_depend {
 	char *task;
+	size_t index;      /* of that task in its run */
 	char **conditions; /* never empty: default on_success */
 	size_t nconditions;
 };

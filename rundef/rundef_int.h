@@ -225,10 +225,13 @@ struct src_top {
 extern const struct rd_object rundef_top_object;
 extern const struct rd_object rundef_auth_object;
 extern const struct rd_object rundef_task_object;
+/* Words of conditions and of events, each list ending with NULL. */
+extern const char *const rundef_condition_words[], *const rundef_event_words[];
 /* The i-th key of when, NULL past the last. */
 const char *rundef_when_clause(size_t i, bool *v1);
 /* The i-th kind of step, NULL past the last. */
 const struct rd_object *rundef_step_object(size_t i, const char **word);
+const struct rd_object *rundef_content_object(void);
 void rundef_src_fini(struct src_top *top);
 
 /* --- matrices (matrix.c) --- */

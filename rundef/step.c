@@ -464,6 +464,12 @@ rundef_read_post(struct rd *r, const struct yaml_node *n, void *at)
 }
 
 const struct rd_object *
+rundef_content_object(void)
+{
+	return &content_object;
+}
+
+const struct rd_object *
 rundef_step_object(size_t i, const char **word)
 {
 	if (i >= ARRAY_LEN(types))

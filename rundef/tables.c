@@ -541,7 +541,7 @@ static const struct rd_field top_fields[] = {
 	{ .name = "version",
 	    .kind = RD_NOTED, /* by top_enter() */
 	    .shape = "version",
-	    .doc = "v1 for what this page marks so" },
+	    .doc = "v1 switches on what is marked so" },
 	{ 0 },
 };
 #undef AT

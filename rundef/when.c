@@ -16,7 +16,7 @@ is_regex(const char *s, size_t n)
 /* What the entries of a clause are. */
 enum clause_kind { REFS, EVENTS, PATHS };
 
-static const char *const event_words[] = { "push", "tag", "pull_request", "manual", "direct",
+const char *const rundef_event_words[] = { "push", "tag", "pull_request", "manual", "direct",
 	NULL };
 
 /* A glob as an expression for the whole path: "**" also for nothing between slashes. */
@@ -79,10 +79,10 @@ cond_parse(struct rd *r, struct yaml_pos pos, enum clause_kind kind, struct rund
 	size_t n = strlen(c->text);
 
 	if (kind == EVENTS) {
-		for (const char *const *w = event_words; *w; w++)
+		for (const char *const *w = rundef_event_words; *w; w++)
 			if (strcmp(*w, c->text) == 0)
 				return true;
-		rundef_report(r, RUNDEF_ERROR, pos, rundef_nearest(c->text, event_words),
+		rundef_report(r, RUNDEF_ERROR, pos, rundef_nearest(c->text, rundef_event_words),
 		    "unknown event \"%.60s\": use push, tag, pull_request, manual or direct",
 		    c->text);
 		return false;

@@ -606,8 +606,8 @@ test_steps_refused(void **state)
 	    "expected a list");
 	REFUSED(STEPS("    - save_to_workspace: {contents: {source_dir: a}}"), 6, 37,
 	    "expected a list");
-	WARNED(
-	    STEPS("    - save_to_workspace: {contents: [{source_dir: a}]}"), 6, 38, "without paths saves nothing");
+	WARNED(STEPS("    - save_to_workspace: {contents: [{source_dir: a}]}"), 6, 38,
+	    "without paths saves nothing");
 	WARNED(STEPS("    - run: {command: a, when: {branch: b}}"), 6, 31, "no effect on a step");
 	WARNED(STEPS("    - run: {command: a, comand: b}"), 6, 25, "unknown key \"comand\"");
 	check_accepted(STEPS("    - save_to_workspace:"), false);
