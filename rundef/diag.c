@@ -107,6 +107,8 @@ reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const 
 	auto_buf text = BUF_INIT;
 
 	r->refused += severity == RUNDEF_ERROR;
+	if (r->exhausted) /* what is read now is not what is written */
+		return;
 	if (r->task)
 		buf_printf(&text, "task \"%s\": ", r->task);
 	else if (r->run)
@@ -208,29 +210,33 @@ lower(char c)
 	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c == '-' ? '_' : c);
 }
 
-/* Edit distance without regard to case, '-' and '_' being the same. */
+/* Edit distance without regard to case, '-' and '_' being the same; two letters that changed places
+ * count once. */
 static size_t
 distance(const char *a, size_t na, const char *b, size_t nb)
 {
-	size_t row[NEAR_LEN_MAX + 1];
+	size_t rows[3][NEAR_LEN_MAX + 1];
 
 	for (size_t j = 0; j <= nb; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (size_t i = 1; i <= na; i++) {
-		size_t diagonal = row[0];
+		size_t *own = rows[i % 3];
+		const size_t *above = rows[(i + 2) % 3], *two_above = rows[(i + 1) % 3];
 
-		row[0] = i;
+		own[0] = i;
 		for (size_t j = 1; j <= nb; j++) {
-			size_t up = row[j];
-			size_t best = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
+			char x = lower(a[i - 1]), y = lower(b[j - 1]);
+			size_t best = above[j - 1] + (x != y);
 
-			best = up + 1 < best ? up + 1 : best;
-			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-			row[j] = best;
-			diagonal = up;
+			best = above[j] + 1 < best ? above[j] + 1 : best;
+			best = own[j - 1] + 1 < best ? own[j - 1] + 1 : best;
+			if (i > 1 && j > 1 && x == lower(b[j - 2]) && lower(a[i - 2]) == y &&
+			    two_above[j - 2] + 1 < best)
+				best = two_above[j - 2] + 1;
+			own[j] = best;
 		}
 	}
-	return row[nb];
+	return rows[na % 3][nb];
 }
 
 const char *

@@ -457,7 +457,8 @@ run_check(struct rd *r, const struct yaml_node *map, void *obj)
 	size_t mark = rundef_enter_key(r, "tasks");
 	if (run->tasks.n > RUNDEF_TASKS_MAX)
 		rundef_error(r, map->pos, "too many tasks: more than %d", RUNDEF_TASKS_MAX);
-	if (run->tasks.n == 0)
+	const struct yaml_node *tasks = yaml_get(map, "tasks");
+	if (!tasks || tasks->type == YAML_NULL || (tasks->type == YAML_LIST && tasks->n == 0))
 		rundef_warn(r, map->pos, "this run has no tasks: it ends at once with success");
 	rundef_leave(r, mark);
 }
