@@ -309,10 +309,23 @@ paths_match(const struct rundef_conds *c, const struct rundef_ref *ref)
 	return false;
 }
 
+static bool
+refs_match(const struct rundef_when *when, const struct rundef_ref *ref)
+{
+	bool match = false;
+
+	if (strcmp(ref->ref_type, "branch") == 0 && *ref->branch)
+		match = conds_apply(&when->branch, ref->branch, match);
+	if (strcmp(ref->ref_type, "tag") == 0 && *ref->tag)
+		match = conds_apply(&when->tag, ref->tag, match);
+	return conds_apply(&when->ref, ref->ref, match);
+}
+
 bool
 rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref)
 {
-	bool match = when->event.present || when->paths.present;
+	bool refs = when->branch.present || when->tag.present || when->ref.present;
+	bool filters = when->event.present || when->paths.present;
 
 	if (!when->present)
 		return true;
@@ -320,13 +333,7 @@ rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref
 		return false;
 	if (when->paths.present && ref->paths && !paths_match(&when->paths, ref))
 		return false;
-	if (when->branch.present || when->tag.present || when->ref.present)
-		match = false;
-	if (strcmp(ref->ref_type, "branch") == 0 && *ref->branch)
-		match = conds_apply(&when->branch, ref->branch, match);
-	if (strcmp(ref->ref_type, "tag") == 0 && *ref->tag)
-		match = conds_apply(&when->tag, ref->tag, match);
-	return conds_apply(&when->ref, ref->ref, match);
+	return (filters && !refs) || refs_match(when, ref);
 }
 
 static void
