@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Exact arithmetic: mantissa * 2^two * 10^ten, 18 digits of it being kept. */
-#define DIGITS_MAX 18
+/* Exact arithmetic: mantissa * 2^two * 10^ten, 19 digits of it being kept. */
+#define DIGITS_MAX 19
 #define EXPONENT_MAX 40
 
 struct suffix {
@@ -96,7 +96,7 @@ suffix_parse(struct number *x, const char *p)
 static bool
 number_bytes(const struct number *x, uint64_t *bytes)
 {
-	unsigned __int128 v = (unsigned __int128)x->mantissa << x->two; /* 60 + 60 bits */
+	unsigned __int128 v = (unsigned __int128)x->mantissa << x->two; /* 64 + 60 bits */
 	bool more = x->more;
 
 	if (v == 0) {
