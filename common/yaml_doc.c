@@ -92,16 +92,13 @@ parse_int(int64_t *out, const char *digits)
 	bool negative = *digits == '-';
 	const char *s = digits + (*digits == '-' || *digits == '+');
 	int base = 10;
-	if (strncasecmp(s, "0x", 2) == 0)
-		base = 16;
-	else if (strncasecmp(s, "0b", 2) == 0)
-		base = 2;
-	else if (strncasecmp(s, "0o", 2) == 0)
-		base = 8;
-	if (base != 10)
-		s += 2;
-	else if (s[0] == '0' && s[1] != '\0')
-		base = 8;
+	if (s[0] == '0' && s[1] != '\0') {
+		char mark = (char)(s[1] | 0x20);
+
+		base = mark == 'x' ? 16 : mark == 'b' ? 2 : 8;
+		if (mark == 'x' || mark == 'b' || mark == 'o')
+			s += 2;
+	}
 	if (*s == '\0' || strspn(s, "0123456789abcdefABCDEF") != strlen(s))
 		return false;
 	char *end;
@@ -460,7 +457,9 @@ open_collection(
 static int
 close_collection(struct builder *b)
 {
+	MUST(b->depth > 0);
 	struct frame f = b->frames[--b->depth];
+	MUST(f.own != NULL);
 	struct yaml_node *n = &f.own->node;
 	int rc = 0;
 

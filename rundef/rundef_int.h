@@ -120,7 +120,7 @@ struct rd_object {
 /* The row for a key, exact before ASCII case-insensitive; NULL when there is none. */
 const struct rd_field *rundef_field_find(const struct rd_object *type, const char *key);
 /* Warns that something is not acted upon; at the place where the reader is. */
-void rundef_warn_inert(struct rd *r, struct yaml_pos pos, const char *what);
+void rundef_warn_inert(struct rd *r, struct yaml_pos pos, const char *name);
 /* Warns of a key that nothing reads; where: "beside from_variable". */
 void rundef_warn_unknown(struct rd *r, const struct yaml_node *key, const char *where);
 /* Warns of a key that is given twice and of one that stands before a "<<" which brings it too. */

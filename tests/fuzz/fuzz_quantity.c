@@ -45,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		long double about = estimate(text), got = (long double)bytes;
 
 		FUZZ_MUST(bytes <= INT64_MAX);
-		FUZZ_MUST(fabsl(got - about) <= 1 + about * 1e-15L);
+		FUZZ_MUST(fabsl(got - about) <= 1 + 1e-9L + about * 1e-15L);
 		FUZZ_MUST(got >= about || about - got <= about * 1e-15L); /* rounded up */
 		snprintf(number, sizeof(number), "%llu", (unsigned long long)bytes);
 		FUZZ_MUST(rundef_quantity_parse(&again, number, &err) == 0 && again == bytes);
@@ -53,7 +53,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	err_clear(&err);
 	if (rundef_cpu_parse(&milli, text, &err) == 0) {
 		FUZZ_MUST(milli > 0 && milli <= RUNDEF_CPU_MAX);
-		FUZZ_MUST(fabsl((long double)milli - estimate(text) * 1000) <= 1);
+		FUZZ_MUST(fabsl((long double)milli - estimate(text) * 1000) <= 1 + 1e-9L);
 	}
 	return 0;
 }
