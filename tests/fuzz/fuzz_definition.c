@@ -2,7 +2,8 @@
  * The run definition: any text, from YAML to the checked model.
  * covers: common/yaml_doc.c rundef/rundef.c rundef/fields.c rundef/tables.c rundef/step.c
  * covers: rundef/when.c rundef/graph.c rundef/depend.c rundef/duration.c rundef/quantity.c
- * covers: rundef/value.c rundef/defaults.c rundef/diag.c rundef/print.c
+ * covers: rundef/value.c rundef/defaults.c rundef/diag.c rundef/print.c rundef/json_out.c
+ * covers: rundef/matrix.c rundef/names.c
  */
 #include "fuzz.h"
 

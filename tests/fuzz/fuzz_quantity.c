@@ -31,6 +31,30 @@ estimate(const char *text)
 	return x;
 }
 
+/* As values of a definition, quoted or as whatever YAML makes of them: the parsers must agree. */
+static void
+in_definition(const char *text, bool size_ok, uint64_t bytes)
+{
+	for (unsigned quoted = 0; quoted < 2; quoted++) {
+		auto_buf b = BUF_INIT;
+		struct rundef_diags diags;
+		struct rundef *d = NULL;
+
+		buf_printf(&b,
+		    "version: v1\nruns:\n- name: r\n  tasks:\n  - name: t\n    runtime:\n"
+		    "      containers:\n      - volumes:\n        - path: /v\n          tmpfs:\n"
+		    "            size: %s%s%s\n        resources:\n          memory: %s\n"
+		    "          cpu: %s\n",
+		    quoted ? "'" : "", text, quoted ? "'" : "", text, text);
+		if (rundef_parse(&d, &diags, b.data, b.len) == 0 && quoted) {
+			FUZZ_MUST(size_ok);
+			FUZZ_MUST(d->runs[0].tasks[0].containers[0].volumes[0].tmpfs_size == bytes);
+		}
+		rundef_free(d);
+		rundef_diags_fini(&diags);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -55,5 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		FUZZ_MUST(milli > 0 && milli <= RUNDEF_CPU_MAX);
 		FUZZ_MUST(fabsl((long double)milli - estimate(text) * 1000) <= 1 + 1e-9L);
 	}
+	if (text[strspn(text, "0123456789.+-eEKMGTPinumk")] == '\0')
+		in_definition(text, rc == 0, bytes);
 	return 0;
 }
