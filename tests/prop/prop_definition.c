@@ -263,6 +263,8 @@ task(struct buf *b, unsigned index, struct shape *shape)
 		buf_printf(b, ", shell: %s, working_dir: %s, user: %s", PICK("/bin/bash", "''"),
 		    PICK("/src", "~"), PICK("root", "0"));
 	if (v1 && CHANCE(4))
+		buf_printf(b, ", retries: %u", any(11));
+	if (v1 && CHANCE(4))
 		steps(b, "post");
 	if (v1 && CHANCE(4)) {
 		unsigned x = 1 + any(3), y = 1 + any(2);
