@@ -25,7 +25,7 @@ must_escape(unsigned c)
 }
 
 void
-json_out_text(struct buf *b, const char *s)
+rundef_out_text(struct buf *b, const char *s)
 {
 	size_t n;
 
@@ -48,7 +48,7 @@ json_out_text(struct buf *b, const char *s)
 }
 
 void
-json_out_next(struct json_out *o, const char *key)
+rundef_out_next(struct rundef_out *o, const char *key)
 {
 	if (!o->first)
 		buf_putc(o->b, ',');
@@ -60,21 +60,21 @@ json_out_next(struct json_out *o, const char *key)
 	o->first = false;
 	if (!key)
 		return;
-	json_out_text(o->b, key);
+	rundef_out_text(o->b, key);
 	buf_puts(o->b, ": ");
 }
 
 void
-json_out_open(struct json_out *o, const char *key, char bracket)
+rundef_out_open(struct rundef_out *o, const char *key, char bracket)
 {
-	json_out_next(o, key);
+	rundef_out_next(o, key);
 	buf_putc(o->b, bracket);
 	o->depth++;
 	o->first = true;
 }
 
 void
-json_out_close(struct json_out *o, char bracket)
+rundef_out_close(struct rundef_out *o, char bracket)
 {
 	o->depth--;
 	if (!o->first) {

@@ -11,17 +11,17 @@
 
 #include <stdbool.h>
 
-struct json_out {
+struct rundef_out {
 	struct buf *b;
 	unsigned depth;
 	bool first; /* nothing was written yet at this depth; true at the beginning */
 };
 
 /* The place of the next member or element: a value follows. key NULL in a list and at the top. */
-void json_out_next(struct json_out *o, const char *key);
-void json_out_open(struct json_out *o, const char *key, char bracket);
-void json_out_close(struct json_out *o, char bracket);
+void rundef_out_next(struct rundef_out *o, const char *key);
+void rundef_out_open(struct rundef_out *o, const char *key, char bracket);
+void rundef_out_close(struct rundef_out *o, char bracket);
 /* A text in quotes. */
-void json_out_text(struct buf *b, const char *s);
+void rundef_out_text(struct buf *b, const char *s);
 
 #endif

@@ -8,47 +8,47 @@
 /* --- members; what is empty is left out --- */
 
 static void
-text(struct json_out *o, const char *key, const char *s)
+text(struct rundef_out *o, const char *key, const char *s)
 {
 	if (!s || !*s)
 		return;
-	json_out_next(o, key);
-	json_out_text(o->b, s);
+	rundef_out_next(o, key);
+	rundef_out_text(o->b, s);
 }
 
 static void
-number(struct json_out *o, const char *key, int64_t n)
+number(struct rundef_out *o, const char *key, int64_t n)
 {
 	if (!n)
 		return;
-	json_out_next(o, key);
+	rundef_out_next(o, key);
 	buf_printf(o->b, "%lld", (long long)n);
 }
 
 static void
-flag(struct json_out *o, const char *key, bool value, bool preset)
+flag(struct rundef_out *o, const char *key, bool value, bool preset)
 {
 	if (value == preset)
 		return;
-	json_out_next(o, key);
+	rundef_out_next(o, key);
 	buf_puts(o->b, value ? "true" : "false");
 }
 
 static void
-texts(struct json_out *o, const char *key, char *const *list, size_t n)
+texts(struct rundef_out *o, const char *key, char *const *list, size_t n)
 {
 	if (n == 0)
 		return;
-	json_out_open(o, key, '[');
+	rundef_out_open(o, key, '[');
 	for (size_t i = 0; i < n; i++) {
-		json_out_next(o, NULL);
-		json_out_text(o->b, list[i]);
+		rundef_out_next(o, NULL);
+		rundef_out_text(o->b, list[i]);
 	}
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 static void
-duration(struct json_out *o, const char *key, int64_t ns)
+duration(struct rundef_out *o, const char *key, int64_t ns)
 {
 	auto_free char *s = ns ? rundef_duration_text(ns) : NULL;
 
@@ -73,120 +73,120 @@ rundef_duration_text(int64_t ns)
 /* --- the model --- */
 
 static void
-value(struct json_out *o, const char *key, const struct rundef_value *v)
+value(struct rundef_out *o, const char *key, const struct rundef_value *v)
 {
 	if (v->variable) {
-		json_out_open(o, key, '{');
-		json_out_next(o, "from_variable");
-		json_out_text(o->b, v->variable);
-		json_out_close(o, '}');
+		rundef_out_open(o, key, '{');
+		rundef_out_next(o, "from_variable");
+		rundef_out_text(o->b, v->variable);
+		rundef_out_close(o, '}');
 	} else if (v->literal) {
-		json_out_next(o, key);
-		json_out_text(o->b, v->literal);
+		rundef_out_next(o, key);
+		rundef_out_text(o->b, v->literal);
 	}
 }
 
 static void
-environment(struct json_out *o, const struct rundef_envs *e)
+environment(struct rundef_out *o, const struct rundef_envs *e)
 {
 	if (e->n == 0)
 		return;
-	json_out_open(o, "environment", '{');
+	rundef_out_open(o, "environment", '{');
 	for (size_t i = 0; i < e->n; i++)
 		value(o, e->list[i].name, &e->list[i].value);
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-pairs(struct json_out *o, const char *key, const struct rundef_pairs *p)
+pairs(struct rundef_out *o, const char *key, const struct rundef_pairs *p)
 {
 	if (p->n == 0)
 		return;
-	json_out_open(o, key, '{');
+	rundef_out_open(o, key, '{');
 	for (size_t i = 0; i < p->n; i++) {
-		json_out_next(o, p->list[i].name);
-		json_out_text(o->b, p->list[i].value);
+		rundef_out_next(o, p->list[i].name);
+		rundef_out_text(o->b, p->list[i].value);
 	}
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-conditions(struct json_out *o, const char *key, const struct rundef_cond *list, size_t n)
+conditions(struct rundef_out *o, const char *key, const struct rundef_cond *list, size_t n)
 {
 	if (n == 0)
 		return;
-	json_out_open(o, key, '[');
+	rundef_out_open(o, key, '[');
 	for (size_t i = 0; i < n; i++) {
 		auto_free char *expression =
 		    list[i].kind == RUNDEF_COND_REGEX ? xasprintf("/%s/", list[i].text) : NULL;
-		json_out_next(o, NULL);
-		json_out_text(o->b, expression ? expression : list[i].text);
+		rundef_out_next(o, NULL);
+		rundef_out_text(o->b, expression ? expression : list[i].text);
 	}
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 static void
-clause(struct json_out *o, const char *key, const struct rundef_conds *c)
+clause(struct rundef_out *o, const char *key, const struct rundef_conds *c)
 {
 	if (!c->present)
 		return;
-	json_out_open(o, key, '{');
+	rundef_out_open(o, key, '{');
 	conditions(o, "include", c->include, c->ninclude);
 	conditions(o, "exclude", c->exclude, c->nexclude);
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-when(struct json_out *o, const struct rundef_when *w)
+when(struct rundef_out *o, const struct rundef_when *w)
 {
 	if (!w->present)
 		return;
-	json_out_open(o, "when", '{');
+	rundef_out_open(o, "when", '{');
 	clause(o, "branch", &w->branch);
 	clause(o, "tag", &w->tag);
 	clause(o, "ref", &w->ref);
 	clause(o, "event", &w->event);
 	clause(o, "paths", &w->paths);
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-credentials(struct json_out *o, const struct rundef_auths *a)
+credentials(struct rundef_out *o, const struct rundef_auths *a)
 {
 	if (a->n == 0)
 		return;
-	json_out_open(o, "docker_registries_auth", '{');
+	rundef_out_open(o, "docker_registries_auth", '{');
 	for (size_t i = 0; i < a->n; i++) {
-		json_out_open(o, a->list[i].registry, '{');
-		json_out_next(o, "type");
-		json_out_text(o->b, a->list[i].type);
+		rundef_out_open(o, a->list[i].registry, '{');
+		rundef_out_next(o, "type");
+		rundef_out_text(o->b, a->list[i].type);
 		value(o, "username", &a->list[i].username);
 		value(o, "password", &a->list[i].password);
 		value(o, "auth", &a->list[i].auth);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-volumes(struct json_out *o, const struct rundef_container *c)
+volumes(struct rundef_out *o, const struct rundef_container *c)
 {
 	if (c->nvolumes == 0)
 		return;
-	json_out_open(o, "volumes", '[');
+	rundef_out_open(o, "volumes", '[');
 	for (size_t i = 0; i < c->nvolumes; i++) {
-		json_out_open(o, NULL, '{');
+		rundef_out_open(o, NULL, '{');
 		text(o, "path", c->volumes[i].path);
-		json_out_open(o, "tmpfs", '{');
+		rundef_out_open(o, "tmpfs", '{');
 		number(o, "size", (int64_t)c->volumes[i].tmpfs_size);
-		json_out_close(o, '}');
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 static void
-entrypoint(struct json_out *o, const struct rundef_container *c)
+entrypoint(struct rundef_out *o, const struct rundef_container *c)
 {
 	auto_buf words = BUF_INIT;
 
@@ -196,9 +196,9 @@ entrypoint(struct json_out *o, const struct rundef_container *c)
 }
 
 static void
-container(struct json_out *o, const struct rundef_container *c)
+container(struct rundef_out *o, const struct rundef_container *c)
 {
-	json_out_open(o, NULL, '{');
+	rundef_out_open(o, NULL, '{');
 	text(o, "image", c->image);
 	environment(o, &c->environment);
 	text(o, "user", c->user);
@@ -208,26 +208,26 @@ container(struct json_out *o, const struct rundef_container *c)
 	if (c->cpu_milli || c->memory) {
 		auto_free char *cpu = xasprintf("%llum", (unsigned long long)c->cpu_milli);
 
-		json_out_open(o, "resources", '{');
+		rundef_out_open(o, "resources", '{');
 		text(o, "cpu", c->cpu_milli ? cpu : "");
 		number(o, "memory", (int64_t)c->memory);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-runtime(struct json_out *o, const struct rundef_task *t)
+runtime(struct rundef_out *o, const struct rundef_task *t)
 {
-	json_out_open(o, "runtime", '{');
+	rundef_out_open(o, "runtime", '{');
 	text(o, "type", "pod");
 	text(o, "arch", t->arch);
 	pairs(o, "labels", &t->labels);
-	json_out_open(o, "containers", '[');
+	rundef_out_open(o, "containers", '[');
 	for (size_t i = 0; i < t->ncontainers; i++)
 		container(o, &t->containers[i]);
-	json_out_close(o, ']');
-	json_out_close(o, '}');
+	rundef_out_close(o, ']');
+	rundef_out_close(o, '}');
 }
 
 static const char *const step_words[] = {
@@ -245,27 +245,27 @@ static const char *const if_words[] = {
 };
 
 static void
-contents(struct json_out *o, const struct rundef_step *s)
+contents(struct rundef_out *o, const struct rundef_step *s)
 {
 	if (s->ncontents == 0)
 		return;
-	json_out_open(o, "contents", '[');
+	rundef_out_open(o, "contents", '[');
 	for (size_t i = 0; i < s->ncontents; i++) {
-		json_out_open(o, NULL, '{');
+		rundef_out_open(o, NULL, '{');
 		text(o, "source_dir", s->contents[i].source_dir);
 		text(o, "dest_dir", s->contents[i].dest_dir);
 		texts(o, "paths", s->contents[i].paths, s->contents[i].npaths);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 /* Fields of other types are empty, so all may be written. */
 static void
-step(struct json_out *o, const struct rundef_step *s)
+step(struct rundef_out *o, const struct rundef_step *s)
 {
-	json_out_open(o, NULL, '{');
-	json_out_open(o, step_words[s->type], '{');
+	rundef_out_open(o, NULL, '{');
+	rundef_out_open(o, step_words[s->type], '{');
 	text(o, "name", s->name);
 	if (s->run_if != (s->post ? RUNDEF_IF_ALWAYS : RUNDEF_IF_SUCCESS))
 		text(o, "if", if_words[s->run_if]);
@@ -283,12 +283,12 @@ step(struct json_out *o, const struct rundef_step *s)
 	texts(o, "keys", s->keys, s->nkeys);
 	contents(o, s);
 	text(o, "dest_dir", s->dest_dir);
-	json_out_close(o, '}');
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-steps(struct json_out *o, const char *key, const struct rundef_task *t, bool post)
+steps(struct rundef_out *o, const char *key, const struct rundef_task *t, bool post)
 {
 	size_t n = 0;
 
@@ -296,32 +296,32 @@ steps(struct json_out *o, const char *key, const struct rundef_task *t, bool pos
 		n += t->steps[i].post == post;
 	if (n == 0)
 		return;
-	json_out_open(o, key, '[');
+	rundef_out_open(o, key, '[');
 	for (size_t i = 0; i < t->nsteps; i++)
 		if (t->steps[i].post == post)
 			step(o, &t->steps[i]);
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 static void
-depends(struct json_out *o, const struct rundef_task *t)
+depends(struct rundef_out *o, const struct rundef_task *t)
 {
 	if (t->ndepends == 0)
 		return;
-	json_out_open(o, "depends", '[');
+	rundef_out_open(o, "depends", '[');
 	for (size_t i = 0; i < t->ndepends; i++) {
-		json_out_open(o, NULL, '{');
+		rundef_out_open(o, NULL, '{');
 		text(o, "task", t->depends[i].task);
 		texts(o, "conditions", t->depends[i].conditions, t->depends[i].nconditions);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 static void
-task(struct json_out *o, const struct rundef_task *t)
+task(struct rundef_out *o, const struct rundef_task *t)
 {
-	json_out_open(o, NULL, '{');
+	rundef_out_open(o, NULL, '{');
 	text(o, "name", t->name);
 	depends(o, t);
 	when(o, &t->when);
@@ -337,27 +337,27 @@ task(struct json_out *o, const struct rundef_task *t)
 	text(o, "user", t->user);
 	steps(o, "steps", t, false);
 	steps(o, "post", t, true);
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-run_at(struct json_out *o, const struct rundef_run *run)
+run_at(struct rundef_out *o, const struct rundef_run *run)
 {
-	json_out_open(o, NULL, '{');
+	rundef_out_open(o, NULL, '{');
 	text(o, "name", run->name);
 	when(o, &run->when);
 	flag(o, "cancel_previous", run->cancel_previous, false);
-	json_out_open(o, "tasks", '[');
+	rundef_out_open(o, "tasks", '[');
 	for (size_t i = 0; i < run->ntasks; i++)
 		task(o, &run->tasks[i]);
-	json_out_close(o, ']');
-	json_out_close(o, '}');
+	rundef_out_close(o, ']');
+	rundef_out_close(o, '}');
 }
 
 void
 rundef_print_run_json(struct buf *out, const struct rundef_run *run)
 {
-	struct json_out o = { .b = out, .first = true };
+	struct rundef_out o = { .b = out, .first = true };
 
 	run_at(&o, run);
 	buf_putc(out, '\n');
@@ -366,14 +366,14 @@ rundef_print_run_json(struct buf *out, const struct rundef_run *run)
 void
 rundef_print_json(struct buf *out, const struct rundef *d)
 {
-	struct json_out o = { .b = out, .first = true };
+	struct rundef_out o = { .b = out, .first = true };
 
-	json_out_open(&o, NULL, '{');
+	rundef_out_open(&o, NULL, '{');
 	text(&o, "version", d->v1 ? "v1" : "");
-	json_out_open(&o, "runs", '[');
+	rundef_out_open(&o, "runs", '[');
 	for (size_t i = 0; i < d->nruns; i++)
 		run_at(&o, &d->runs[i]);
-	json_out_close(&o, ']');
-	json_out_close(&o, '}');
+	rundef_out_close(&o, ']');
+	rundef_out_close(&o, '}');
 	buf_putc(out, '\n');
 }

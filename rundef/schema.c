@@ -61,28 +61,28 @@ static const struct shape {
 };
 
 static void
-text(struct json_out *o, const char *key, const char *s)
+text(struct rundef_out *o, const char *key, const char *s)
 {
-	json_out_next(o, key);
-	json_out_text(o->b, s);
+	rundef_out_next(o, key);
+	rundef_out_text(o->b, s);
 }
 
 static void
-number(struct json_out *o, const char *key, int64_t n)
+number(struct rundef_out *o, const char *key, int64_t n)
 {
-	json_out_next(o, key);
+	rundef_out_next(o, key);
 	buf_printf(o->b, "%lld", (long long)n);
 }
 
 static void
-raw(struct json_out *o, const char *key, const char *json)
+raw(struct rundef_out *o, const char *key, const char *json)
 {
-	json_out_next(o, key);
+	rundef_out_next(o, key);
 	buf_puts(o->b, json);
 }
 
 static void
-ref(struct json_out *o, const char *name)
+ref(struct rundef_out *o, const char *name)
 {
 	auto_free char *to = xasprintf("#/definitions/%s", name);
 
@@ -90,34 +90,34 @@ ref(struct json_out *o, const char *name)
 }
 
 static void
-words(struct json_out *o, const char *key, const char *const *list)
+words(struct rundef_out *o, const char *key, const char *const *list)
 {
-	json_out_open(o, key, '[');
+	rundef_out_open(o, key, '[');
 	for (; *list; list++)
 		text(o, NULL, *list);
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 /* One of the words, a number where a word is one, or something from the matrix. */
 static void
-field_words(struct json_out *o, const struct rd_field *f)
+field_words(struct rundef_out *o, const struct rd_field *f)
 {
-	json_out_open(o, "anyOf", '[');
-	json_out_open(o, NULL, '{');
-	json_out_open(o, "enum", '[');
+	rundef_out_open(o, "anyOf", '[');
+	rundef_out_open(o, NULL, '{');
+	rundef_out_open(o, "enum", '[');
 	for (const char *const *w = f->words; *w; w++) {
 		text(o, NULL, *w);
 		if ((*w)[strspn(*w, "0123456789")] == '\0')
 			raw(o, NULL, *w);
 	}
-	json_out_close(o, ']');
-	json_out_close(o, '}');
+	rundef_out_close(o, ']');
+	rundef_out_close(o, '}');
 	raw(o, NULL, FROM_MATRIX);
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 }
 
 static void
-field_text(struct json_out *o, const struct rd_object *type, const struct rd_field *f)
+field_text(struct rundef_out *o, const struct rd_object *type, const struct rd_field *f)
 {
 	if (f->words)
 		field_words(o, f);
@@ -130,21 +130,21 @@ field_text(struct json_out *o, const struct rd_object *type, const struct rd_fie
 }
 
 static void
-field_list(struct json_out *o, const struct rd_field *f)
+field_list(struct rundef_out *o, const struct rd_field *f)
 {
 	text(o, "type", "array");
 	if (f->required)
 		number(o, "minItems", 1);
-	json_out_open(o, "items", '{');
+	rundef_out_open(o, "items", '{');
 	if (f->kind == RD_OBJECTS)
 		ref(o, f->object->noun);
 	else
 		text(o, "type", "string");
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-field_integer(struct json_out *o, const struct rd_field *f)
+field_integer(struct rundef_out *o, const struct rd_field *f)
 {
 	text(o, "type", "integer");
 	if (!f->max)
@@ -155,20 +155,20 @@ field_integer(struct json_out *o, const struct rd_field *f)
 }
 
 static void
-field(struct json_out *o, const struct rd_object *type, const struct rd_field *f)
+field(struct rundef_out *o, const struct rd_object *type, const struct rd_field *f)
 {
 	auto_free char *doc = xasprintf("%s%s%s", f->doc ? f->doc : "",
 	    f->v1 ? " (version: v1)" : "", f->inert ? "; without effect in this version" : "");
 	bool by_ref = f->shape || f->kind == RD_OBJECT || f->kind == RD_DURATION;
 
-	json_out_open(o, f->name, '{');
+	rundef_out_open(o, f->name, '{');
 	text(o, "description", doc);
 	if (by_ref) { /* draft 7 ignores what stands beside a $ref */
-		json_out_open(o, "allOf", '[');
-		json_out_open(o, NULL, '{');
+		rundef_out_open(o, "allOf", '[');
+		rundef_out_open(o, NULL, '{');
 		ref(o, f->shape ? f->shape : f->kind == RD_OBJECT ? f->object->noun : "duration");
-		json_out_close(o, '}');
-		json_out_close(o, ']');
+		rundef_out_close(o, '}');
+		rundef_out_close(o, ']');
 	} else if (f->kind == RD_TEXT) {
 		field_text(o, type, f);
 	} else if (f->kind == RD_BOOL) {
@@ -180,43 +180,43 @@ field(struct json_out *o, const struct rd_object *type, const struct rd_field *f
 	} else if (f->words) {
 		field_words(o, f);
 	}
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 /* Members of a mapping; type_word: of a step in its long spelling, or NULL. */
 static void
-members(struct json_out *o, const struct rd_object *type, const char *type_word)
+members(struct rundef_out *o, const struct rd_object *type, const char *type_word)
 {
 	text(o, "type", "object");
-	json_out_open(o, "properties", '{');
+	rundef_out_open(o, "properties", '{');
 	if (type_word) {
-		json_out_open(o, "type", '{');
+		rundef_out_open(o, "type", '{');
 		text(o, "const", type_word);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
 	for (const struct rd_field *f = type->fields; f->name; f++)
 		field(o, type, f);
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 	if (type == &rundef_top_object) /* these hold anchors */
 		raw(o, "patternProperties", "{\"^(x-|[.])\": {}}");
-	json_out_open(o, "required", '[');
+	rundef_out_open(o, "required", '[');
 	if (type_word)
 		text(o, NULL, "type");
 	for (const struct rd_field *f = type->fields; f->name; f++)
 		if (f->required)
 			text(o, NULL, f->name);
-	json_out_close(o, ']');
+	rundef_out_close(o, ']');
 	raw(o, "additionalProperties", "false");
 }
 
 /* The mapping and those inside of it. */
 static void
-objects(struct json_out *o, const struct rd_object *type)
+objects(struct rundef_out *o, const struct rd_object *type)
 {
 	if (type != &rundef_top_object) {
-		json_out_open(o, type->noun, '{');
+		rundef_out_open(o, type->noun, '{');
 		members(o, type, NULL);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
 	for (const struct rd_field *f = type->fields; f->name; f++)
 		if (f->kind == RD_OBJECT || f->kind == RD_OBJECTS)
@@ -224,95 +224,95 @@ objects(struct json_out *o, const struct rd_object *type)
 }
 
 static void
-step_short(struct json_out *o, const char *word, const struct rd_object *type)
+step_short(struct rundef_out *o, const char *word, const struct rd_object *type)
 {
-	json_out_open(o, NULL, '{');
+	rundef_out_open(o, NULL, '{');
 	text(o, "type", "object");
-	json_out_open(o, "properties", '{');
-	json_out_open(o, word, '{');
-	json_out_open(o, "anyOf", '[');
-	json_out_open(o, NULL, '{');
+	rundef_out_open(o, "properties", '{');
+	rundef_out_open(o, word, '{');
+	rundef_out_open(o, "anyOf", '[');
+	rundef_out_open(o, NULL, '{');
 	ref(o, type->noun);
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 	if (strcmp(word, "run") == 0)
 		raw(o, NULL, "{\"type\": \"string\", \"minLength\": 1}");
 	else if (strcmp(word, "save_cache") != 0 && strcmp(word, "restore_cache") != 0)
 		raw(o, NULL, "{\"type\": \"null\"}");
-	json_out_close(o, ']');
-	json_out_close(o, '}');
-	json_out_close(o, '}');
+	rundef_out_close(o, ']');
+	rundef_out_close(o, '}');
+	rundef_out_close(o, '}');
 	words(o, "required", (const char *const[]){ word, NULL });
 	raw(o, "additionalProperties", "false");
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-steps(struct json_out *o)
+steps(struct rundef_out *o)
 {
 	const struct rd_object *type;
 	const char *word;
 
-	json_out_open(o, "step", '{');
-	json_out_open(o, "anyOf", '[');
+	rundef_out_open(o, "step", '{');
+	rundef_out_open(o, "anyOf", '[');
 	for (size_t i = 0; (type = rundef_step_object(i, &word)); i++) {
 		step_short(o, word, type);
-		json_out_open(o, NULL, '{');
+		rundef_out_open(o, NULL, '{');
 		members(o, type, word);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_close(o, ']');
-	json_out_close(o, '}');
+	rundef_out_close(o, ']');
+	rundef_out_close(o, '}');
 	for (size_t i = 0; (type = rundef_step_object(i, &word)); i++) {
-		json_out_open(o, type->noun, '{');
+		rundef_out_open(o, type->noun, '{');
 		members(o, type, NULL);
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_open(o, "content", '{');
+	rundef_out_open(o, "content", '{');
 	members(o, rundef_content_object(), NULL);
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-when(struct json_out *o)
+when(struct rundef_out *o)
 {
 	const char *name;
 	bool v1;
 
-	json_out_open(o, "when", '{');
+	rundef_out_open(o, "when", '{');
 	text(o, "type", "object");
 	number(o, "minProperties", 1);
-	json_out_open(o, "properties", '{');
+	rundef_out_open(o, "properties", '{');
 	for (size_t i = 0; (name = rundef_when_clause(i, &v1)); i++) {
-		json_out_open(o, name, '{');
+		rundef_out_open(o, name, '{');
 		ref(o, "clause");
-		json_out_close(o, '}');
+		rundef_out_close(o, '}');
 	}
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 	raw(o, "additionalProperties", "false");
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 static void
-conditions(struct json_out *o)
+conditions(struct rundef_out *o)
 {
-	json_out_open(o, "conditions", '{');
+	rundef_out_open(o, "conditions", '{');
 	text(o, "type", "array");
-	json_out_open(o, "items", '{');
+	rundef_out_open(o, "items", '{');
 	words(o, "enum", rundef_condition_words);
-	json_out_close(o, '}');
-	json_out_close(o, '}');
+	rundef_out_close(o, '}');
+	rundef_out_close(o, '}');
 }
 
 void
 rundef_schema_print(struct buf *out)
 {
-	struct json_out o = { .b = out, .first = true };
+	struct rundef_out o = { .b = out, .first = true };
 
-	json_out_open(&o, NULL, '{');
+	rundef_out_open(&o, NULL, '{');
 	text(&o, "$schema", "http://json-schema.org/draft-07/schema#");
 	text(&o, "title", "Run definition of Millrace");
 	members(&o, &rundef_top_object, NULL);
-	json_out_open(&o, "definitions", '{');
+	rundef_out_open(&o, "definitions", '{');
 	objects(&o, &rundef_top_object);
 	objects(&o, &rundef_task_object);
 	objects(&o, &rundef_auth_object);
@@ -321,7 +321,7 @@ rundef_schema_print(struct buf *out)
 	conditions(&o);
 	for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
 		raw(&o, shapes[i].name, shapes[i].json);
-	json_out_close(&o, '}');
-	json_out_close(&o, '}');
+	rundef_out_close(&o, '}');
+	rundef_out_close(&o, '}');
 	buf_putc(out, '\n');
 }
