@@ -147,7 +147,7 @@ rs_http_handle(struct http_req *req, void *arg)
 {
 	struct rs *rs = arg;
 	const char *path = http_req_path(req);
-	if (strncmp(path, "/objects/", 9) == 0)
+	if (strncmp(path, "/objects/", 9) == 0 && !rs_config_s3(rs->cfg))
 		handle_object(rs, req);
 	else if (strcmp(path, "/healthz") == 0)
 		answer_text(req, 200, "ok\n");
