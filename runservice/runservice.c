@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "runservice/dispatch.h"
+#include "runservice/dump.h"
 #include "runservice/executors.h"
 #include "runservice/http.h"
 #include "runservice/leader.h"
@@ -23,7 +24,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUEUE_MAX 20000
 #define IO_THREADS 2
 #define IO_THREADS_S3 16 /* they wait for the network */
 
@@ -243,14 +243,14 @@ make_parts(struct rs *rs)
 {
 	rs->db_pool = work_new(rs->loop, &(struct work_options){ .name = "db",
 	                                     .threads = (unsigned)rs->cfg->db_threads,
-	                                     .queue_max = QUEUE_MAX,
+	                                     .queue_max = RS_QUEUE_MAX,
 	                                     .thread_init = thread_init,
 	                                     .thread_fini = thread_fini,
 	                                     .arg = rs });
 	rs->io_pool =
 	    work_new(rs->loop, &(struct work_options){ .name = "io",
 	                           .threads = rs_config_s3(rs->cfg) ? IO_THREADS_S3 : IO_THREADS,
-	                           .queue_max = QUEUE_MAX });
+	                           .queue_max = RS_QUEUE_MAX });
 	rs->executors = rs_executors_new(rs);
 	rs->dispatch = rs_dispatch_new(rs);
 	rs->logs = rs_logs_new(rs);
@@ -310,6 +310,7 @@ rs_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	rs->cfg = cfg;
 	rs->lock_fd = -1;
 	crypto_init();
+	rs_meter_init();
 	int rc = read_keys(rs, err);
 	if (rc == 0)
 		rc = claim_identity(rs, err);

@@ -26,6 +26,8 @@ struct rs_dispatch;
 struct rs_logs;
 struct rs_sweep;
 
+#define RS_QUEUE_MAX 20000 /* jobs of one pool; more are answered ERR_UNAVAILABLE */
+
 struct rs {
 	struct loop *loop;
 	const struct rs_config *cfg;

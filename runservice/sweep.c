@@ -88,7 +88,7 @@ leases_done(struct rs_job *job)
 		act->reason = LOST_REASON;
 		snprintf(act->executor, sizeof(act->executor), "%s", j->rows[i].executor);
 		log_warn("executor lost", LOG_STR("executor", act->executor),
-		    LOG_STR("task", act->task_id));
+		    LOG_STR("run", act->run_id), LOG_STR("task", act->task_id));
 		rs_act_submit(act, "lease-over");
 	}
 	free_job(j);

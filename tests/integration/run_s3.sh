@@ -3,13 +3,13 @@
 # is there afterwards.
 . "$(dirname "$0")/../lib.sh"
 S3=$ROOT/tests/lib/s3.sh
-at_end "$S3" stop "$T/s3"
-if ! "$S3" start "$T/s3" >"$T/s3.log" 2>&1 </dev/null; then
+at_end "$S3" stop "$T/server"
+if ! "$S3" start "$T/server" >"$T/s3.log" 2>&1 </dev/null; then
 	tap_fail "an S3 server starts" "$(cat "$T/s3.log")"
 	tap_done
 fi
 # shellcheck source=/dev/null
-. "$T/s3/env"
+. "$T/server/env"
 secret=$T/secret
 (umask 077 && printf '%s\n' "$MILLRACE_TEST_S3_SECRET_KEY" >"$secret")
 chown --reference="$MILLRACE_HOME/conf/runservice.yml" "$secret"
