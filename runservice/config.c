@@ -17,7 +17,8 @@ const struct config_key rs_config_keys[] = {
 	        "host:port of /healthz, /readyz, /metrics and the objects of object_store: dir." },
 	{ KEY("object_url", CONFIG_TEXT, object_url),
 	    .help = "Base URL under which executors reach http_listen, e.g. http://10.0.0.5:8004; "
-	            "required with object_store: dir, not used with s3." },
+	            "required with object_store: dir. It begins with https: http_listen speaks "
+	            "HTTPS." },
 	{ KEY("object_store", CONFIG_TEXT, object_store), .text_default = "dir",
 	    .help =
 	        "Where logs and workspaces are kept: dir (data_dir, for one runservice) or s3." },
@@ -78,7 +79,7 @@ check_tls(const struct rs_config *cfg, struct err **err)
 	if (!cfg->cert_file && begins(cfg->rpc_listen, "tls+tcp"))
 		return err_set(
 		    err, ERR_INVALID, "rpc_listen: tls+tcp needs cert_file and key_file");
-	if (!cfg->cert_file && !rs_config_s3(cfg) && begins(cfg->object_url, "https:"))
+	if (!cfg->cert_file && cfg->object_url && begins(cfg->object_url, "https:"))
 		return err_set(err, ERR_INVALID, "object_url: https needs cert_file and key_file");
 	return 0;
 }

@@ -281,7 +281,7 @@ static int
 listen_http(struct rs *rs, struct err **err)
 {
 	const char *url = rs->cfg->object_url;
-	bool https = !rs_config_s3(rs->cfg) && strncmp(url, "https:", 6) == 0;
+	bool https = url && strncmp(url, "https:", 6) == 0;
 	const struct http_server_options opt = { .listen = rs->cfg->http_listen,
 		.cert_file = https ? rs->cfg->cert_file : NULL,
 		.key_file = https ? rs->cfg->key_file : NULL,

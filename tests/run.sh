@@ -308,11 +308,7 @@ run_integration() {
 	stack_stop
 }
 
-at_exit() {
-	s3_stop
-	stack_stop
-}
-trap at_exit EXIT
+trap 's3_stop; stack_stop' EXIT
 trap 'exit 130' INT TERM
 
 # A script that is changed while it runs would be read on from the middle: all is read before.

@@ -105,7 +105,7 @@ configuration() {
 		cat <<-EOC
 			rpc_listen: tls+tcp://0.0.0.0:8005
 			http_listen: 0.0.0.0:8004
-			${DIR_OBJECTS:+object_url: $OBJECT_URL}
+			object_url: $OBJECT_URL
 			cert_file: /run/secrets/tls-cert
 			key_file: /run/secrets/tls-key
 			database: "host=postgres dbname=millrace user=millrace_runservice passfile=/run/secrets/pgpass-runservice"

@@ -58,13 +58,14 @@ tap_is "the runservice serves no objects" \
 
 # The optional part of docker-compose.yml.
 (
-	for name in STATE BIN SOURCE ENGINE_SOCKET VERSION BASE_SERVER BASE_POSTGRES LISTEN; do echo "MILLRACE_$name=/x"; done
+	for name in STATE SOURCE ENGINE_SOCKET VERSION BASE_SERVER BASE_POSTGRES; do echo "MILLRACE_$name=/x"; done
 	for name in PORT PORT_OBJECTS PORT_RPC; do echo "MILLRACE_$name=1000"; done
+	printf "MILLRACE_LISTEN=127.0.0.1\nMILLRACE_BIN=%s\n" "$T"
 ) >"$T/compose.env"
 in_compose() {
 	(cd "$ROOT" && env -i "PATH=$PATH" "HOME=$T" docker-compose --env-file "$T/compose.env" "$@" config)
 }
-in_compose -f docker-compose.yml -f deploy/compose/s3.yml >"$T/compose.yml" 2>&1
+in_compose -f docker-compose.yml -f deploy/compose/s3.yml >"$T/compose.yml" 2>&1 || cat "$T/compose.yml"
 tap_ok "docker-compose reads deploy/compose/s3.yml" grep -q 'file: /x/secrets/s3-secret-key' "$T/compose.yml"
 tap_is "and gives the secret to the runservice beside its others" \
 	"$(sed -n '/^  runservice:/,/^  [a-z]*:$/p' "$T/compose.yml" | grep -c 'source: \(s3-secret-key\|master-key\)')" 2

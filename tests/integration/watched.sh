@@ -49,7 +49,7 @@ for phase in gateway:intake runservice:queue runservice:dispatch executor:pull e
 		"$(metric "${phase%:*}" "millrace_phase_seconds_count{phase=\"${phase#*:}\"}")" = 0
 done
 tap_is "every phase is documented" \
-	"$(sed -n '/^| phase | of /,/^$/p' "$DOCS" | grep -oE '^\| `[a-z]+`' | grep -oE '[a-z]+' | sort | tr '\n' ' ')" \
+	"$(awk -F '[|\x60]' '/^[|] phase [|] of /, /^$/ { if ($3 ~ /^[a-z]+$/) print $3 }' "$DOCS" | sort | tr '\n' ' ')" \
 	"$(for daemon in gateway runservice executor; do curl -sS "$(daemon_url "$daemon")/metrics"; done |
 		grep -oE 'millrace_phase_seconds_count{phase="[a-z]+' | sed 's/.*"//' | sort -u | tr '\n' ' ')"
 tap_ok "the dashboard is JSON" jq -e '.panels | length > 10' "$ROOT/deploy/grafana/millrace.json"
