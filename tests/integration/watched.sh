@@ -70,7 +70,7 @@ runs:
       - name: goes on
         runtime: {containers: [{image: busybox}]}
         working_dir: /w
-        steps: [{run: {name: on, tty: false, command: "echo begun; while [ ! -e /stop ]; do sleep 0.1; done"}}]
+        steps: [{run: {name: goes on, tty: false, command: "echo begun; while [ ! -e /stop ]; do sleep 0.1; done"}}]
       - name: nowhere
         runtime: {arch: arm64, containers: [{image: busybox}]}
         working_dir: /w
