@@ -18,7 +18,7 @@ element(char *out, size_t room, const char *name, const char *p, size_t n)
 	if (at == NULL)
 		return;
 	for (at += len + 1; at < end && *at != '<' && used + 1 < room; at++)
-		out[used++] = *at >= ' ' && *at <= '~' ? *at : ' ';
+		out[used++] = (char)(*at >= ' ' && *at <= '~' ? *at : ' ');
 	out[used] = '\0';
 }
 

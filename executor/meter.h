@@ -27,7 +27,6 @@ enum ex_meter_phase {
 };
 void ex_meter_phase(enum ex_meter_phase phase, int64_t ms);
 /* Gauges that are looked up when metrics are asked for. */
-struct ex;
-void ex_meter_sample(void *ex);
+void ex_meter_sample(void *arg); /* struct ex */
 
 #endif
