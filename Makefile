@@ -151,7 +151,7 @@ check:
 	@deploy/stack/packages.sh build run test
 	@$(MAKE) --no-print-directory all tests stores
 	@$(if $(SAN),,$(MAKE) --no-print-directory COV=1 fuzzers)
-	@$(RUN_TESTS) fmt unit prop fuzz $(if $(SAN),,coverage) store integration
+	@$(RUN_TESTS) fmt unit prop fuzz $(if $(SAN),,coverage) store s3 integration
 
 # Lines of each parser that its fuzz target's corpus reaches.
 .PHONY: coverage fuzz

@@ -97,8 +97,8 @@ try_again(struct ex_restore *r, const char *why)
 		fail(r, why);
 		return;
 	}
-	log_warn("a part of an archive cannot be read, trying again",
-	    LOG_STR("task", r->task->task_id), LOG_STR("why", why));
+	log_warn("a part of an archive cannot be read, trying again", EX_LOG_IDS(r->task),
+	    LOG_STR("why", why));
 	urls_free(r); /* they may have expired */
 	loop_timer_start(r->again, r->backoff_ms);
 	r->backoff_ms = r->backoff_ms * 2 < RETRY_MAX_MS ? r->backoff_ms * 2 : RETRY_MAX_MS;

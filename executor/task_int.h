@@ -91,6 +91,9 @@ struct ex_task {
 	struct loop_timer *again, *lease, *timeout, *kill;
 };
 
+/* Every log line about a task says whose it is. */
+#define EX_LOG_IDS(t_) LOG_STR("run", (t_)->run_id), LOG_STR("task", (t_)->task_id)
+
 /* --- task.c --- */
 /* Writes the state and reports it; returns the state's number. */
 uint64_t ex_task_save(struct ex_task *t);
@@ -118,6 +121,8 @@ void ex_setup_start(struct ex_task *t);
 void ex_setup_free(struct ex_task *t); /* everything of it under way is cancelled */
 /* The engine call under way, which may make a container whatever we do; NULL when there is none. */
 struct ex_call *ex_setup_take_call(struct ex_task *t);
+/* What it waits for, in words; NULL when there is no setup. */
+const char *ex_setup_waits(const struct ex_task *t);
 /* After a restart: only what the main image says is looked up; then ex_task_setup_done. */
 void ex_setup_reattach(struct ex_task *t);
 /* The first word of the main container's toolbox; its frames while the setup is under way. */

@@ -186,11 +186,13 @@ rs_archives_urls(struct rs *rs, struct rpc_call *call, const struct rs_attempt *
 
 /* --- complete --- */
 
-/* The objects are there, each as long as was said. */
+/* The objects are there, each as long as was said. On the io pool: a store may be slow. */
 static int
-check_objects(struct archive_job *j, struct err **err)
+objects_work(struct db *db, struct rs_job *job, struct err **err)
 {
-	struct objstore *objects = j->job.rs->objects;
+	struct archive_job *j = (struct archive_job *)job;
+	struct objstore *objects = job->rs->objects;
+	(void)db;
 	for (size_t i = 0; i < j->nparts; i++) {
 		uint8_t *none = NULL;
 		size_t n = 0;
@@ -234,11 +236,7 @@ complete_tx(struct db *db, void *arg, struct err **err)
 static int
 complete_work(struct db *db, struct rs_job *job, struct err **err)
 {
-	struct archive_job *j = (struct archive_job *)job;
-	int rc = check_own(j, db, err);
-	if (rc == 0 && !j->row.done)
-		rc = check_objects(j, err);
-	return rc == 0 ? db_tx_run(db, complete_tx, j, err) : rc;
+	return db_tx_run(db, complete_tx, job, err);
 }
 
 static void
@@ -252,6 +250,38 @@ complete_done(struct rs_job *job)
 	free_job(j);
 }
 
+static void
+objects_done(struct rs_job *job)
+{
+	struct archive_job *j = (struct archive_job *)job;
+	if (rs_job_failed(job)) {
+		free_job(j);
+		return;
+	}
+	job->work = complete_work;
+	job->done = complete_done;
+	rs_db_submit(job->rs, "archive-complete", work_key(j->task_id), job);
+}
+
+static int
+named_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	return check_own((struct archive_job *)job, db, err);
+}
+
+static void
+named_done(struct rs_job *job)
+{
+	struct archive_job *j = (struct archive_job *)job;
+	if (job->rc != 0 || j->row.done) {
+		complete_done(job);
+		return;
+	}
+	job->work = objects_work;
+	job->done = objects_done;
+	rs_io_submit(job->rs, "archive-objects", 0, job);
+}
+
 void
 rs_archives_complete(struct rs *rs, struct rpc_call *call, const struct rs_attempt *attempt,
     const Millrace__ArchiveCompleteRequest *req)
@@ -263,8 +293,7 @@ rs_archives_complete(struct rs *rs, struct rpc_call *call, const struct rs_attem
 		rs_fail(call, ERR_INVALID, "malformed list of parts");
 		return;
 	}
-	struct archive_job *j =
-	    new_job(rs, call, attempt, req->archive_id, complete_work, complete_done);
+	struct archive_job *j = new_job(rs, call, attempt, req->archive_id, named_work, named_done);
 	j->step = req->step;
 	j->nparts = req->n_parts;
 	j->parts = xcalloc(j->nparts + 1, sizeof(*j->parts));
@@ -272,7 +301,7 @@ rs_archives_complete(struct rs *rs, struct rpc_call *call, const struct rs_attem
 		j->parts[i].size = req->parts[i]->size;
 		memcpy(j->parts[i].sha256, req->parts[i]->sha256.data, 32);
 	}
-	rs_db_submit(rs, "archive-complete", work_key(j->task_id), &j->job);
+	rs_db_submit(rs, "archive-named", work_key(j->task_id), &j->job);
 }
 
 /* --- get --- */

@@ -150,7 +150,7 @@ lose_forgotten(struct held_job *j)
 		act->reason = GONE_REASON;
 		memcpy(act->executor, j->executor, sizeof(act->executor));
 		log_warn("executor forgot a task", LOG_STR("executor", j->executor),
-		    LOG_STR("task", row->task_id));
+		    LOG_STR("run", row->run_id), LOG_STR("task", row->task_id));
 		rs_act_submit(act, "forgotten");
 	}
 }

@@ -27,6 +27,8 @@ struct rs_logs;
 struct rs_sweep;
 struct rs_retention;
 
+#define RS_QUEUE_MAX 20000 /* jobs of one pool; more are answered ERR_UNAVAILABLE */
+
 struct rs {
 	struct loop *loop;
 	const struct rs_config *cfg;
@@ -64,8 +66,9 @@ struct rs_job {
 	struct rs *rs;
 	int64_t epoch; /* at submit */
 	int rc;
-	bool doubt; /* a commit of it may or may not have taken effect */
-	bool quiet; /* not a sign of life: no sweep has to come after it */
+	bool asked_db; /* it ran on the db pool */
+	bool doubt;    /* a commit of it may or may not have taken effect */
+	bool quiet;    /* not a sign of life: no sweep has to come after it */
 	struct err *err;
 	int (*work)(struct db *db, struct rs_job *job, struct err **err);
 	void (*done)(struct rs_job *job);

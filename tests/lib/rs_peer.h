@@ -59,7 +59,8 @@ struct rs_peer {
 	struct pg_proxy proxy; /* only after rs_peer_setup_proxy() */
 };
 
-/* cmocka's set-up and tear-down: *state is a struct rs_peer. The schema is dropped first. */
+/* cmocka's set-up and tear-down: *state is a struct rs_peer. The schema is dropped first. Objects
+ * are in a directory, or on S3 when MILLRACE_TEST_S3 is set (tests/lib/s3.sh). */
 int rs_peer_setup(void **state);
 /* The runservice's connections go through p->proxy. */
 int rs_peer_setup_proxy(void **state);
@@ -68,6 +69,8 @@ void rs_peer_start(struct rs_peer *p); /* and waits until it serves */
 void rs_peer_stop(struct rs_peer *p);
 /* PostgreSQL is restarted at once. */
 void rs_peer_restart_pg(void);
+/* Objects are on S3. */
+bool rs_peer_s3(const struct rs_peer *p);
 /* Turns the loop until *flag, or fails. */
 void rs_peer_until(struct rs_peer *p, const bool *flag, const char *what);
 void rs_peer_turn(struct rs_peer *p, int64_t ms);
