@@ -104,7 +104,7 @@ $(B)/obj/%.o: %.c $(GEN_PROTO_H) | Makefile
 $(B)/obj/%.o: %.cc
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Werror $(OPT) -fPIE -I. -MMD -MP -c -o $@ $<
-$(B)/obj/gen/%.o: $(B)/gen/%.c
+$(B)/obj/gen/%.o: $(B)/gen/%.c | $(GEN_PROTO_H)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) -fPIE -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
