@@ -38,6 +38,24 @@ host_login(const struct gw_githost *host, const char *name, const char *password
 }
 
 static void
+host_code(const struct gw_githost *host, const char *code, const char *redirect_uri,
+    gw_githost_identity_fn fn, void *arg)
+{
+	const struct gw_githost_identity who = { .id = code,
+		.login = code,
+		.email = "e@x",
+		.oauth2_access_token = "tokenofhost",
+		.oauth2_refresh_token = "r" };
+	auto_err err = NULL;
+
+	assert_string_equal(host->client_secret, "clientsecret");
+	assert_string_equal(redirect_uri, "http://ci.example.org:8000/oauth2/callback");
+	if (strcmp(code, "bad") == 0)
+		err_set(&err, ERR_DENIED, "the code is wrong");
+	fn(err ? NULL : &who, &err, arg);
+}
+
+static void
 host_repo(const struct gw_githost *host, const char *path, gw_githost_repos_fn fn, void *arg)
 {
 	const struct gw_githost_repo repo = { .id = "7",
@@ -64,9 +82,10 @@ host_repos(const struct gw_githost *host, gw_githost_repos_fn fn, void *arg)
 	fn(repos, 2, &err, arg);
 }
 
-const struct gw_githost_ops gww_host = {
-	.login_password = host_login, .repo_get = host_repo, .repo_list = host_repos
-};
+const struct gw_githost_ops gww_host = { .login_password = host_login,
+	.login_code = host_code,
+	.repo_get = host_repo,
+	.repo_list = host_repos };
 
 /* --- objects --- */
 

@@ -16,7 +16,8 @@
 	"{\"remote_source_name\":\"host\",\"remote_source_login_name\":\"%s\","                    \
 	"\"remote_source_login_password\":\"right\"}"
 
-/* A host of type gitea. The password "right" is; the login name is id, login and all; repositories
+/* A host of type gitea. The password "right" is; the login name, or the code of OAuth2 (but for
+ * "bad"), is id and login; repositories
  * are what is asked for but for o/missing; two are listed: o/x and o/y. */
 extern const struct gw_githost_ops gww_host;
 extern const char *gww_default_branch; /* of all repositories */
