@@ -66,6 +66,7 @@ sessions(const char *payload)
 	free(again);
 	again = gw_cookie_format(&(struct gw_cookie){
 	    .name = "n", .value = token, .secure = true, .lax = true, .max_age_s = 5 });
+	FUZZ_MUST(strncmp(again, "n=", 2) == 0);
 }
 
 static void
