@@ -44,6 +44,8 @@ struct objstore {
 };
 
 bool objstore_key_ok(const char *key);
+/* The same as an error: ERR_INVALID. */
+int objstore_key_check(const char *key, struct err **err) MUSTCHECK;
 
 /* dir back end. Objects are written to tmp/, fsynced, linked into place, the directory fsynced.
  * base_url is what executors reach, e.g. http://127.0.0.1:8004. */

@@ -112,14 +112,6 @@ refused(const struct ask *a, const struct httpc_response *resp, struct err **err
 	    why.message[0] != '\0' ? ": " : "", why.message);
 }
 
-static int
-check_key(const char *key, struct err **err)
-{
-	if (objstore_key_ok(key))
-		return 0;
-	return err_set(err, ERR_INVALID, "not a valid object key");
-}
-
 /* The size of an object; ERR_NOTFOUND when there is none. */
 static int
 size_of(uint64_t *out, struct objstore_s3 *s, const char *key, struct err **err)
@@ -181,7 +173,7 @@ s3_put(struct objstore *base, const char *key, const void *p, size_t n, struct e
 {
 	struct objstore_s3 *s = self(base);
 	bool unknown = false;
-	int rc = check_key(key, err);
+	int rc = objstore_key_check(key, err);
 
 	if (rc != 0)
 		return rc;
@@ -234,7 +226,7 @@ s3_get(uint8_t **out, size_t *n, uint64_t *total, struct objstore *base, const c
 		.max_body = max };
 	auto_response resp = { 0 };
 	uint64_t size = 0;
-	int rc = check_key(key, err);
+	int rc = objstore_key_check(key, err);
 
 	MUST(max > 0 && offset <= INT64_MAX);
 	snprintf(range, sizeof(range), "bytes=%llu-%llu", (unsigned long long)offset,
@@ -265,7 +257,7 @@ s3_del(struct objstore *base, const char *key, struct err **err)
 	const struct ask a = { .method = "DELETE", .key = key };
 	auto_response resp = { 0 };
 	auto_err e = NULL;
-	int rc = check_key(key, err);
+	int rc = objstore_key_check(key, err);
 
 	if (rc == 0)
 		rc = ask(&resp, self(base), &a, err);

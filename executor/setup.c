@@ -377,8 +377,9 @@ on_service_seen(json_t *answer, struct err **err, void *arg)
 	service_done(t);
 }
 
-/* The toolbox is about to become the command. Should that fail, its word arrives before the
- * engine's answer, or the engine sees the container ended. */
+/* The toolbox is about to become the command, which it has found. Should the kernel not be able to
+ * run that, its word or the engine's, that the container ended, may come too late to fail the
+ * setup. */
 static void
 look_at_service(struct ex_task *t)
 {

@@ -61,16 +61,23 @@ lines(size_t *n, const char *text)
 	return out;
 }
 
+static Millrace__Pair *
+pair(const char *name, const char *value)
+{
+	Millrace__Pair *out = NEW(Millrace__Pair, MILLRACE__PAIR__INIT);
+
+	out->name = xstrdup(name);
+	out->value = xstrdup(value);
+	return out;
+}
+
 static Millrace__Pair **
 label_pairs(const struct rundef_pairs *p)
 {
 	Millrace__Pair **out = p->n ? xcalloc(p->n, sizeof(*out)) : NULL;
 
-	for (size_t i = 0; i < p->n; i++) {
-		out[i] = NEW(Millrace__Pair, MILLRACE__PAIR__INIT);
-		out[i]->name = xstrdup(p->list[i].name);
-		out[i]->value = xstrdup(p->list[i].value);
-	}
+	for (size_t i = 0; i < p->n; i++)
+		out[i] = pair(p->list[i].name, p->list[i].value);
 	return out;
 }
 
@@ -79,11 +86,8 @@ pairs(const struct gw_pairs *p)
 {
 	Millrace__Pair **out = p->n ? xcalloc(p->n, sizeof(*out)) : NULL;
 
-	for (size_t i = 0; i < p->n; i++) {
-		out[i] = NEW(Millrace__Pair, MILLRACE__PAIR__INIT);
-		out[i]->name = xstrdup(p->list[i].name);
-		out[i]->value = xstrdup(p->list[i].value);
-	}
+	for (size_t i = 0; i < p->n; i++)
+		out[i] = pair(p->list[i].name, p->list[i].value);
 	return out;
 }
 

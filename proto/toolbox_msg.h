@@ -38,8 +38,9 @@ struct msg_hello {
  *   (RENDER, then SAVE). Any other START is REFUSED with the reason.
  * - A command that could not be started ends with 127, 126 (as shells have it) or 1 (user, working
  *   directory, script) and an error; -1 only when no process could be made.
- * - A service container answers SPAWN with RESULT and is the command from then on; or REFUSED
- *   follows at once and it ends.
+ * - A service container answers SPAWN with RESULT and is the command from then on; or with REFUSED,
+ *   and it ends. REFUSED after RESULT is rare: a file that is there, but that the kernel cannot
+ * run.
  */
 /* RENDER: the key templates in argv are rendered; what they give, each with a NUL behind it, comes
  * like the archive of a SAVE (and ends with an attach like it). */

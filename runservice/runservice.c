@@ -10,10 +10,10 @@
 #include "runservice/http.h"
 #include "runservice/leader.h"
 #include "runservice/logs.h"
+#include "runservice/retention.h"
 #include "runservice/rpc_executor.h"
 #include "runservice/rpc_gateway.h"
 #include "runservice/store.h"
-#include "runservice/retention.h"
 #include "runservice/sweep.h"
 
 #include <errno.h>

@@ -47,7 +47,7 @@ int rs_store_group_running(
 /* id is "" when none is queued. */
 int rs_store_group_next(
     char id[ID_LEN + 1], struct db *db, const char *group, struct err **err) MUSTCHECK;
-/* Fills an uninitialised *run; on error nothing is to be freed. */
+/* Fills an uninitialised *run, as it was at one moment; on error nothing is to be freed. */
 int rs_store_run_load(
     struct rs_run *run, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
 /* Numbers and inserts a new run with its tasks; fills number, sequence. */

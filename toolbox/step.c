@@ -108,28 +108,40 @@ exec_error(const char *name, int err, struct tb_err *e)
 	return TB_EXIT_CANNOT_EXEC;
 }
 
+/* 0, or the errno that execve would give. */
 static int
-exec_by_path(char **argv, char **env, struct tb_err *e)
+executable(const char *file)
 {
-	const char *path = env_get(env, "PATH");
-	int err = ENOENT;
+	struct stat st;
 
-	if (strchr(argv[0], '/') != NULL) {
-		execve(argv[0], argv, env);
-		return exec_error(argv[0], errno, e);
-	}
-	for (const char *p = path; *argv[0] != '\0';) {
+	if (stat(file, &st) != 0)
+		return errno;
+	if (!S_ISREG(st.st_mode))
+		return EACCES;
+	return access(file, X_OK) == 0 ? 0 : errno;
+}
+
+/* The file that name means to a shell with this environment, or NULL and *err. */
+static char *
+find_command(const char *name, char **env, int *err)
+{
+	*err = ENOENT;
+	if (strchr(name, '/') != NULL)
+		return (*err = executable(name)) == 0 ? tb_strdup(name) : NULL;
+	for (const char *p = env_get(env, "PATH"); *name != '\0';) {
 		size_t n = strcspn(p, ":");
-		char *file = n > 0 ? tb_format("%.*s/%s", (int)n, p, argv[0]) : tb_strdup(argv[0]);
-		execve(file, argv, env);
-		if (errno != ENOENT && errno != ENOTDIR)
-			err = errno;
+		char *file = n > 0 ? tb_format("%.*s/%s", (int)n, p, name) : tb_strdup(name);
+		int why = executable(file);
+		if (why == 0)
+			return file;
+		if (why != ENOENT && why != ENOTDIR)
+			*err = why;
 		free(file);
 		if (p[n] == '\0')
 			break;
 		p += n + 1;
 	}
-	return exec_error(argv[0], err, e);
+	return NULL;
 }
 
 /* User, then working directory: a directory only root may enter is not the step's. */
@@ -150,9 +162,11 @@ settle(const struct tb_opts *o, const struct msg_start *m, const struct tb_user 
 }
 
 int
-tb_exec(const struct tb_opts *o, const struct msg_start *m, struct tb_err *e)
+tb_exec(const struct tb_opts *o, const struct msg_start *m, void (*ready)(void *arg), void *arg,
+    struct tb_err *e)
 {
 	struct tb_user u;
+	int err = 0;
 	char **argv = tb_malloc((m->nargv + 2) * sizeof(char *));
 
 	if (m->nargv == 0) {
@@ -171,8 +185,14 @@ tb_exec(const struct tb_opts *o, const struct msg_start *m, struct tb_err *e)
 	}
 	if (settle(o, m, &u, env, e) != 0)
 		return TB_EXIT_SETUP;
+	char *file = find_command(argv[0], env, &err);
+	if (file == NULL)
+		return exec_error(argv[0], err, e);
+	if (ready != NULL)
+		ready(arg);
 	reset_signals();
-	return exec_by_path(argv, env, e);
+	execve(file, argv, env);
+	return exec_error(argv[0], errno, e);
 }
 
 /* Directories made on the way belong to the user, those that were there stay as they are. */
@@ -282,7 +302,7 @@ child_main(const struct tb_opts *o, const struct msg_start *m, int err, int data
 	int status = TB_EXIT_SETUP;
 
 	if (m->kind == MSG_RUN) {
-		status = tb_exec(o, m, &e);
+		status = tb_exec(o, m, NULL, NULL, &e);
 	} else if (tb_user_find(&u, m->user, o->passwd_file, o->group_file, &e) == 0) {
 		char **env = make_env(m, u.home);
 		int keep[] = { err, data };
