@@ -10,6 +10,9 @@
 #include <string.h>
 #include <time.h>
 
+/* More than these and the answers are read before more is sent. */
+#define DB_PENDING_MAX 64
+
 struct db {
 	struct db_options opt;
 	PGconn *conn;
@@ -18,6 +21,10 @@ struct db {
 	bool tx_retry; /* this transaction failed for a reason that another try may cure */
 	bool tx_lost;  /* its connection is gone */
 	bool doubt;    /* a commit was sent and never answered */
+	/* Sent in this transaction and not answered yet; the connection is in pipeline mode then.
+	 */
+	const char *pending[DB_PENDING_MAX];
+	size_t npending;
 };
 
 struct db *
@@ -34,6 +41,7 @@ disconnect(struct db *db)
 	PQfinish(db->conn);
 	db->conn = NULL;
 	db->prepared = false;
+	db->npending = 0;
 }
 
 void
@@ -231,17 +239,116 @@ bind_params(struct bound *b, const struct db_param *params, size_t n)
 	}
 }
 
+/* --- pipeline: a transaction's statements travel together --- */
+
+static int
+lost(struct db *db, const char *what, struct err **err)
+{
+	db->tx_lost = db->tx_retry = true;
+	db->npending = 0;
+	return db_error(err, db->conn, NULL, what);
+}
+
+/* Reads one statement's result. What comes after a failed one was not executed. */
+static PGresult *
+next_result(int *rc, struct db *db, const char *what, struct err **err)
+{
+	PGresult *res = PQgetResult(db->conn);
+	ExecStatusType st = PQresultStatus(res);
+	if (*rc == 0 && st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK) {
+		*rc = db_error(err, db->conn, res, what);
+		db->tx_retry |= worth_retry(res);
+	}
+	if (PQstatus(db->conn) == CONNECTION_OK)
+		PQclear(PQgetResult(db->conn)); /* the NULL that ends this one */
+	return res;
+}
+
+/* Reads the answers to all that is pending; the first failure is the error. *last may be NULL. */
+static int
+settle(struct db *db, PGresult **last, struct err **err)
+{
+	int rc = 0;
+	size_t n = db->npending;
+	if (n == 0)
+		return 0;
+	if (PQpipelineSync(db->conn) != 1)
+		return lost(db, db->pending[0], err);
+	db->npending = 0;
+	for (size_t i = 0; i < n && PQstatus(db->conn) == CONNECTION_OK; i++) {
+		PGresult *res = next_result(&rc, db, db->pending[i], err);
+		if (last != NULL && i == n - 1 && rc == 0)
+			*last = res;
+		else
+			PQclear(res);
+	}
+	if (PQstatus(db->conn) == CONNECTION_OK)
+		PQclear(PQgetResult(db->conn)); /* the sync */
+	if (PQstatus(db->conn) != CONNECTION_OK || PQexitPipelineMode(db->conn) != 1) {
+		if (rc == 0)
+			rc = db_error(err, db->conn, NULL, db->pending[n - 1]);
+		db->tx_lost = db->tx_retry = true;
+	}
+	if (rc != 0 && last != NULL) {
+		PQclear(*last);
+		*last = NULL;
+	}
+	return rc;
+}
+
+static int
+make_room(struct db *db, const char *what, struct err **err)
+{
+	int rc = check_tx(db, what, err);
+	if (rc == 0 && db->npending == DB_PENDING_MAX)
+		rc = settle(db, NULL, err);
+	if (rc == 0 && db->npending == 0 && PQenterPipelineMode(db->conn) != 1)
+		rc = lost(db, what, err);
+	return rc;
+}
+
+static int
+send_sql(struct db *db, const char *sql, struct err **err)
+{
+	int rc = make_room(db, sql, err);
+	if (rc == 0 && PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
+		return lost(db, sql, err);
+	if (rc == 0)
+		db->pending[db->npending++] = sql;
+	return rc;
+}
+
+static int
+send_stmt(struct db *db, const char *stmt, const struct bound *b, size_t nparams, struct err **err)
+{
+	int rc = make_room(db, stmt, err);
+	if (rc == 0 && PQsendQueryPrepared(
+	                   db->conn, stmt, (int)nparams, b->values, b->lengths, b->formats, 0) != 1)
+		return lost(db, stmt, err);
+	if (rc == 0)
+		db->pending[db->npending++] = stmt;
+	return rc;
+}
+
 int
 db_exec(struct db_result **out, struct db *db, const char *stmt, const struct db_param *params,
     size_t nparams, struct err **err)
 {
 	const struct db_stmt *s = find_stmt(db, stmt);
+	struct bound b;
 	MUST(s != NULL && nparams <= DB_PARAMS_MAX && (size_t)s->nparams == nparams);
-	int rc = db->in_tx ? check_tx(db, stmt, err) : ensure_ready(db, err);
+	bind_params(&b, params, nparams);
+	if (db->in_tx) {
+		PGresult *res = NULL;
+		int rc = send_stmt(db, s->name, &b, nparams, err);
+		if (rc != 0 || out == NULL)
+			return rc;
+		rc = settle(db, &res, err);
+		return rc == 0 ? take_result(out, db, res, stmt, err) : rc;
+	}
+	int rc = ensure_ready(db, err);
 	if (rc != 0)
 		return rc;
-	struct bound b;
-	bind_params(&b, params, nparams);
 	PGresult *res =
 	    PQexecPrepared(db->conn, stmt, (int)nparams, b.values, b.lengths, b.formats, 0);
 	return take_result(out, db, res, stmt, err);
@@ -251,6 +358,8 @@ int
 db_exec_sql(struct db_result **out, struct db *db, const char *sql, struct err **err)
 {
 	int rc = db->in_tx ? check_tx(db, "sql", err) : db_connect_raw(db, err);
+	if (rc == 0)
+		rc = settle(db, NULL, err);
 	if (rc != 0)
 		return rc;
 	return take_result(out, db, PQexec(db->conn, sql), "sql", err);
@@ -264,16 +373,18 @@ simple(struct db *db, const char *sql, struct err **err)
 	return take_result(NULL, db, PQexec(db->conn, sql), sql, err);
 }
 
+/* Together with what is pending. */
 static int
 commit(struct db *db, struct err **err)
 {
-	PGresult *res = PQexec(db->conn, "commit");
-	if (PQresultStatus(res) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(res), "COMMIT") != 0) {
-		PQclear(res);
-		return err_set(err, ERR_INTERNAL,
+	PGresult *res = NULL;
+	int rc = send_sql(db, "commit", err);
+	if (rc == 0)
+		rc = settle(db, &res, err);
+	if (rc == 0 && strcmp(PQcmdStatus(res), "COMMIT") != 0)
+		rc = err_set(err, ERR_INTERNAL,
 		    "database: commit: the transaction had failed and was rolled back");
-	}
-	int rc = take_result(NULL, db, res, "commit", err);
+	PQclear(res);
 	/* Whether it took effect is unknown: repeating it is for the caller to decide. */
 	if (rc != 0 && db->tx_lost) {
 		db->tx_retry = false;
@@ -286,6 +397,7 @@ static void
 roll_back(struct db *db)
 {
 	bool retry = db->tx_retry;
+	(void)!settle(db, NULL, NULL);
 	if (db->tx_lost || simple(db, "rollback", NULL) != 0)
 		disconnect(db);
 	db->tx_retry = retry;
@@ -298,7 +410,7 @@ try_once(struct db *db, bool raw, db_tx_fn fn, void *arg, struct err **err)
 	if (rc != 0)
 		return rc;
 	db->in_tx = true;
-	if ((rc = simple(db, "begin", err)) == 0) {
+	if ((rc = send_sql(db, "begin", err)) == 0) {
 		rc = fn(db, arg, err);
 		if (rc == 0 && db->tx_retry)
 			rc = err_set(err, ERR_CONFLICT, "database: transaction failed");

@@ -59,7 +59,9 @@ struct db *db_new(const struct db_options *opt);
 void db_free(struct db *db); /* NULL allowed */
 
 /* Executes a prepared statement by name. *out may be NULL when no rows are wanted. Outside
- * db_tx_run() each call is its own transaction. */
+ * db_tx_run() each call is its own transaction. Inside, one whose rows are not wanted is only sent
+ * (pipelined): the next one that waits for rows, or the commit, reads its answer and returns its
+ * failure. So a transaction costs as many round trips as it asks for rows, and one. */
 int db_exec(struct db_result **out, struct db *db, const char *stmt, const struct db_param *params,
     size_t nparams, struct err **err) MUSTCHECK;
 #define db_query(out, db, err, stmt, ...)                                                          \
