@@ -11,7 +11,7 @@
 #include <time.h>
 
 /* More than these and the answers are read before more is sent. */
-#define DB_PENDING_MAX 64
+#define DB_PENDING_MAX 256
 
 struct db {
 	struct db_options opt;
@@ -20,7 +20,8 @@ struct db {
 	bool in_tx;
 	bool tx_retry; /* this transaction failed for a reason that another try may cure */
 	bool tx_lost;  /* its connection is gone */
-	bool doubt;    /* a commit was sent and never answered */
+	bool tx_failed;
+	bool doubt; /* a commit was sent and never answered */
 	/* Sent in this transaction and not answered yet; the connection is in pipeline mode then.
 	 */
 	const char *pending[DB_PENDING_MAX];
@@ -195,6 +196,7 @@ take_result(
 	int rc = db_error(err, db->conn, res, what);
 	bool lost = PQstatus(db->conn) == CONNECTION_BAD;
 	if (db->in_tx) {
+		db->tx_failed = true;
 		db->tx_lost |= lost;
 		db->tx_retry |= lost || worth_retry(res);
 	}
@@ -244,7 +246,7 @@ bind_params(struct bound *b, const struct db_param *params, size_t n)
 static int
 lost(struct db *db, const char *what, struct err **err)
 {
-	db->tx_lost = db->tx_retry = true;
+	db->tx_lost = db->tx_retry = db->tx_failed = true;
 	db->npending = 0;
 	return db_error(err, db->conn, NULL, what);
 }
@@ -257,6 +259,7 @@ next_result(int *rc, struct db *db, const char *what, struct err **err)
 	ExecStatusType st = PQresultStatus(res);
 	if (*rc == 0 && st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK) {
 		*rc = db_error(err, db->conn, res, what);
+		db->tx_failed = true;
 		db->tx_retry |= worth_retry(res);
 	}
 	if (PQstatus(db->conn) == CONNECTION_OK)
@@ -287,7 +290,7 @@ settle(struct db *db, PGresult **last, struct err **err)
 	if (PQstatus(db->conn) != CONNECTION_OK || PQexitPipelineMode(db->conn) != 1) {
 		if (rc == 0)
 			rc = db_error(err, db->conn, NULL, db->pending[n - 1]);
-		db->tx_lost = db->tx_retry = true;
+		db->tx_lost = db->tx_retry = db->tx_failed = true;
 	}
 	if (rc != 0 && last != NULL) {
 		PQclear(*last);
@@ -441,6 +444,7 @@ tx_run(struct db *db, bool raw, db_tx_fn fn, void *arg, struct err **err)
 		struct err *e = NULL;
 		db->tx_retry = false;
 		db->tx_lost = false;
+		db->tx_failed = false;
 		int rc = try_once(db, raw, fn, arg, &e);
 		if (rc == 0)
 			return 0;
@@ -465,6 +469,12 @@ int
 db_tx_run(struct db *db, db_tx_fn fn, void *arg, struct err **err)
 {
 	return tx_run(db, false, fn, arg, err);
+}
+
+bool
+db_tx_failed(const struct db *db)
+{
+	return db->tx_failed;
 }
 
 bool

@@ -312,7 +312,7 @@ end_offer(struct rs_executors *ex, struct rs_attempt *a)
 	act->fence = a->fence;
 	snprintf(act->executor, sizeof(act->executor), "%s", a->executor);
 	act->done = offer_ended;
-	rs_act_submit(act, "offer-expired");
+	rs_act_submit(act);
 }
 
 static void

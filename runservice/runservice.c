@@ -4,6 +4,7 @@
 #include "common/id.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "runservice/batch.h"
 #include "runservice/dispatch.h"
 #include "runservice/executors.h"
 #include "runservice/http.h"
@@ -246,6 +247,7 @@ make_parts(struct rs *rs)
 	                                     .arg = rs });
 	rs->io_pool = work_new(rs->loop,
 	    &(struct work_options){ .name = "io", .threads = IO_THREADS, .queue_max = QUEUE_MAX });
+	rs->batches = rs_batches_new(rs);
 	rs->executors = rs_executors_new(rs);
 	rs->dispatch = rs_dispatch_new(rs);
 	rs->logs = rs_logs_new(rs);
@@ -346,6 +348,7 @@ rs_stop(void *state)
 	rs_logs_free(rs->logs);
 	rs_dispatch_free(rs->dispatch);
 	rs_executors_free(rs->executors);
+	rs_batches_free(rs->batches);
 	if (rs->objects)
 		rs->objects->ops->free(rs->objects);
 	if (rs->lock_fd >= 0)

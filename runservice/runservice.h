@@ -21,6 +21,7 @@
 struct db;
 struct http_server;
 struct rs_leader;
+struct rs_batches;
 struct rs_executors;
 struct rs_dispatch;
 struct rs_logs;
@@ -38,6 +39,7 @@ struct rs {
 	struct rpc_method *methods; /* both tables of methods, for the server */
 	struct http_server *http;
 	struct rs_leader *leader;
+	struct rs_batches *batches;
 	struct rs_executors *executors;
 	struct rs_dispatch *dispatch;
 	struct rs_logs *logs;
@@ -58,6 +60,7 @@ void rs_stop(void *state);
  * thread (db is NULL on the io pool); done() on the loop, always, also when the queue was full
  * (then rc is ERR_UNAVAILABLE and work() never ran). done() frees the job.
  */
+struct rs_tx;
 struct rs_job {
 	struct rs *rs;
 	int64_t epoch; /* at submit */
@@ -66,6 +69,10 @@ struct rs_job {
 	bool quiet; /* not a sign of life: no sweep has to come after it */
 	struct err *err;
 	int (*work)(struct db *db, struct rs_job *job, struct err **err);
+	/* Instead of work(): its part of a batch (batch.h), may be called again. What it answers an
+	 * error to has changed nothing, or it says that the batch is spoiled. */
+	int (*apply)(struct rs_tx *tx, struct rs_job *job, struct err **err);
+	struct rs_job *next; /* in its batch */
 	void (*done)(struct rs_job *job);
 	struct rpc_call *call; /* whom to answer, or NULL */
 };
