@@ -79,7 +79,7 @@ db_connect_raw(struct db *db, struct err **err)
 		return 0;
 	disconnect(db);
 	struct db_conn_params params;
-	int rc = db_conn_params(&params, db->opt.conninfo, db->opt.schema, err);
+	int rc = db_conn_params(&params, db->opt.conninfo, db->opt.schema, db->opt.settings, err);
 	if (rc != 0)
 		return rc;
 	PGconn *conn = PQconnectdbParams(params.keys, params.values, 1);

@@ -50,6 +50,7 @@ struct db_param {
 struct db_options {
 	const char *conninfo;
 	const char *schema;                  /* search_path */
+	const char *settings;                /* "-c name=value ...", or NULL */
 	const struct db_stmt *const *tables; /* statement tables, NULL-terminated list */
 	const size_t *table_len;
 };

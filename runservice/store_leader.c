@@ -25,6 +25,12 @@ const struct db_stmt rs_stmts_leader[] = {
 /* clang-format on */
 const size_t rs_stmts_leader_len = ARRAY_LEN(rs_stmts_leader);
 
+/* Every statement looks few rows up by a key: it is planned once, by its indexes, however small
+ * the tables were then. */
+static const char settings[] =
+    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off "
+    "-c enable_mergejoin=off -c jit=off";
+
 static const struct db_stmt *const tables[] = { rs_stmts_leader, rs_stmts_run, rs_stmts_attempt,
 	rs_stmts_secret, rs_stmts_log, rs_stmts_archive, rs_stmts_outbox, rs_stmts_write, NULL };
 static size_t table_len[ARRAY_LEN(tables)];
@@ -48,6 +54,7 @@ rs_store_open(const char *conninfo, const char *schema)
 	pthread_once(&table_once, fill_lengths);
 	const struct db_options opt = { .conninfo = conninfo,
 		.schema = schema ? schema : "runservice",
+		.settings = settings,
 		.tables = tables,
 		.table_len = table_len };
 	return db_new(&opt);

@@ -106,10 +106,8 @@ const struct db_stmt rs_stmts_write[] = {
 	  "select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], "
 	  "$6::text[], $7::text[], $8::bytea[])", 8 },
 	[W_EVENT] = { "write_event",
-	  "with e as (insert into events (run_id, owner, number, phase, result) "
-	  "select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[]) "
-	  "returning sequence) "
-	  "select pg_notify('runservice_events', max(sequence)::text) from e", 5 },
+	  "insert into events (run_id, owner, number, phase, result) "
+	  "select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[])", 5 },
 };
 /* clang-format on */
 const size_t rs_stmts_write_len = ARRAY_LEN(rs_stmts_write);

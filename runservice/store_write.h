@@ -32,7 +32,7 @@ void rs_write_definition(struct rs_writes *w, const char *run_id, const void *sp
 void rs_write_counter(struct rs_writes *w, const char *owner, int64_t last);
 /* Refused with ERR_CONFLICT, the whole flush, when the request is known. */
 void rs_write_request(struct rs_writes *w, const char *id, const void *answer, size_t len);
-/* The outbox; one NOTIFY for all, seen when the transaction commits. */
+/* The outbox. */
 void rs_write_event(struct rs_writes *w, const struct rs_run *run);
 
 /* The newest attempt of t is offered. */
