@@ -311,22 +311,15 @@ make_room(struct db *db, const char *what, struct err **err)
 }
 
 static int
-send_sql(struct db *db, const char *sql, struct err **err)
-{
-	int rc = make_room(db, sql, err);
-	if (rc == 0 && PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
-		return lost(db, sql, err);
-	if (rc == 0)
-		db->pending[db->npending++] = sql;
-	return rc;
-}
-
-static int
 send_stmt(struct db *db, const char *stmt, const struct bound *b, size_t nparams, struct err **err)
 {
 	int rc = make_room(db, stmt, err);
-	if (rc == 0 && PQsendQueryPrepared(
-	                   db->conn, stmt, (int)nparams, b->values, b->lengths, b->formats, 0) != 1)
+	/* What is no statement of a table is said by its text. */
+	if (rc == 0 && b == NULL) {
+		if (PQsendQueryParams(db->conn, stmt, 0, NULL, NULL, NULL, NULL, 0) != 1)
+			return lost(db, stmt, err);
+	} else if (rc == 0 && PQsendQueryPrepared(db->conn, stmt, (int)nparams, b->values,
+	                          b->lengths, b->formats, 0) != 1)
 		return lost(db, stmt, err);
 	if (rc == 0)
 		db->pending[db->npending++] = stmt;
@@ -381,7 +374,7 @@ static int
 commit(struct db *db, struct err **err)
 {
 	PGresult *res = NULL;
-	int rc = send_sql(db, "commit", err);
+	int rc = send_stmt(db, "commit", NULL, 0, err);
 	if (rc == 0)
 		rc = settle(db, &res, err);
 	if (rc == 0 && strcmp(PQcmdStatus(res), "COMMIT") != 0)
@@ -413,7 +406,7 @@ try_once(struct db *db, bool raw, db_tx_fn fn, void *arg, struct err **err)
 	if (rc != 0)
 		return rc;
 	db->in_tx = true;
-	if ((rc = send_sql(db, "begin", err)) == 0) {
+	if ((rc = send_stmt(db, "begin", NULL, 0, err)) == 0) {
 		rc = fn(db, arg, err);
 		if (rc == 0 && db->tx_retry)
 			rc = err_set(err, ERR_CONFLICT, "database: transaction failed");

@@ -20,7 +20,8 @@ struct db_conn_params {
 	const char *values[DB_CONN_PARAMS + 1];
 	char options[512];
 };
-/* schema NULL: no search_path; settings NULL: none more. ERR_INVALID when conninfo cannot be parsed; never quotes it. */
+/* schema NULL: no search_path; settings NULL: none more. ERR_INVALID when conninfo cannot be
+ * parsed; never quotes it. */
 int db_conn_params(struct db_conn_params *out, const char *conninfo, const char *schema,
     const char *settings, struct err **err) MUSTCHECK;
 

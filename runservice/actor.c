@@ -449,13 +449,15 @@ rs_apply_outcome(struct rs *rs, const struct rs_kept *k)
 		const struct rs_run *run = &kept->run;
 		if (!kept->changed)
 			continue;
+		unsigned fx = 0;
 		for (size_t j = 0; j < run->neffects; j++) {
 			apply_effect(rs, run, &run->effects[j]);
-			if (run->effects[j].fx & RS_FX_EVENT)
-				log_info("run", LOG_STR("run", run->id),
-				    LOG_STR("phase", rs_phase_name(run->phase)),
-				    LOG_STR("result", rs_result_name(run->result)));
+			fx |= run->effects[j].fx;
 		}
+		if (fx & RS_FX_EVENT)
+			log_info("run", LOG_STR("run", run->id),
+			    LOG_STR("phase", rs_phase_name(run->phase)),
+			    LOG_STR("result", rs_result_name(run->result)));
 		rs_logs_run_changed(rs->logs, run);
 		rs_dispatch_run_changed(rs->dispatch, run);
 	}

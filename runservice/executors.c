@@ -40,6 +40,7 @@ struct rs_executors {
 	struct rs_map sessions; /* executor id -> session */
 	struct rs_map attempts; /* task id -> rs_attempt */
 	struct loop_timer *deadline;
+	int64_t armed_ms; /* what deadline is armed for */
 	struct metric *connected;
 };
 
@@ -131,6 +132,7 @@ arm(struct rs_executors *ex)
 		if (!a->closing && a->deadline_ms < next)
 			next = a->deadline_ms;
 	}
+	ex->armed_ms = next;
 	if (next == INT64_MAX)
 		loop_timer_stop(ex->deadline);
 	else
@@ -141,8 +143,7 @@ arm(struct rs_executors *ex)
 static void
 arm_for(struct rs_executors *ex, int64_t deadline_ms)
 {
-	(void)deadline_ms;
-	if (!loop_timer_armed(ex->deadline))
+	if (!loop_timer_armed(ex->deadline) || deadline_ms < ex->armed_ms)
 		arm(ex);
 }
 
@@ -234,7 +235,7 @@ rs_executors_offered(struct rs_executors *ex, const struct rs_run *run, const st
 	/* Two transactions promised the same slot: take it back at once. */
 	if (!s || s->attempts > s->slots)
 		end_offer(ex, a);
-	arm(ex);
+	arm_for(ex, a->deadline_ms);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "common/rpc.h"
 #include "common/work.h"
 #include "runservice/config.h"
+#include "runservice/map.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct rs {
 	int lock_fd;
 	char holder[40]; /* identity of this replica */
 	uint8_t master_key[CRYPTO_KEY_LEN], gateway_key[CRYPTO_KEY_LEN], object_key[CRYPTO_KEY_LEN];
+	struct rs_map keys; /* of executors, as their files had them */
 	struct objstore *objects;
 	struct work_pool *db_pool, *io_pool;
 	struct rpc_server *rpc;
