@@ -107,9 +107,16 @@ find_stmt(const struct db *db, const char *name)
 	return NULL;
 }
 
+/* Of every connection. */
+static const char *const frame[] = { "begin", "commit" };
+
 static int
 send_prepares(struct db *db, struct err **err)
 {
+	for (size_t i = 0; i < ARRAY_LEN(frame); i++) {
+		if (PQsendPrepare(db->conn, frame[i], frame[i], 0, NULL) != 1)
+			return db_error(err, db->conn, NULL, frame[i]);
+	}
 	for (size_t t = 0; db->opt.tables != NULL && db->opt.tables[t] != NULL; t++)
 		for (size_t i = 0; i < db->opt.table_len[t]; i++) {
 			const struct db_stmt *s = &db->opt.tables[t][i];
@@ -121,26 +128,34 @@ send_prepares(struct db *db, struct err **err)
 	return 0;
 }
 
-/* One result for each statement sent; the first failed one is the error. */
+static int
+read_prepare(struct db *db, const char *name, struct err **err)
+{
+	int rc = 0;
+	PGresult *res = PQgetResult(db->conn);
+	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
+		auto_free char *what = xasprintf("prepare %s", name);
+		rc = db_error(err, db->conn, res, what);
+	}
+	PQclear(res);
+	if (PQstatus(db->conn) == CONNECTION_OK)
+		PQclear(PQgetResult(db->conn)); /* the NULL that ends this one */
+	return rc;
+}
+
+/* One result for each statement sent, in order. After the first failed one the connection is of no
+ * use. */
 static int
 read_prepares(struct db *db, struct err **err)
 {
 	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(frame); i++)
+		rc = read_prepare(db, frame[i], err);
 	for (size_t t = 0; db->opt.tables != NULL && db->opt.tables[t] != NULL; t++)
-		for (size_t i = 0; i < db->opt.table_len[t]; i++) {
-			PGresult *res = PQgetResult(db->conn);
-			ExecStatusType st = PQresultStatus(res);
-			if (rc == 0 && st != PGRES_COMMAND_OK) {
-				auto_free char *what =
-				    xasprintf("prepare %s", db->opt.tables[t][i].name);
-				rc = db_error(err, db->conn, res, what);
-			}
-			PQclear(res);
-			if (PQstatus(db->conn) != CONNECTION_OK)
-				return rc ? rc : db_error(err, db->conn, NULL, "prepare");
-			PQclear(PQgetResult(db->conn)); /* the NULL that ends this one */
-		}
-	PQclear(PQgetResult(db->conn)); /* the sync */
+		for (size_t i = 0; rc == 0 && i < db->opt.table_len[t]; i++)
+			rc = read_prepare(db, db->opt.tables[t][i].name, err);
+	if (rc == 0)
+		PQclear(PQgetResult(db->conn)); /* the sync */
 	return rc;
 }
 
@@ -299,6 +314,8 @@ settle(struct db *db, PGresult **last, struct err **err)
 	return rc;
 }
 
+static const struct bound none;
+
 static int
 make_room(struct db *db, const char *what, struct err **err)
 {
@@ -314,8 +331,8 @@ static int
 send_stmt(struct db *db, const char *stmt, const struct bound *b, size_t nparams, struct err **err)
 {
 	int rc = make_room(db, stmt, err);
-	/* What is no statement of a table is said by its text. */
-	if (rc == 0 && b == NULL) {
+	/* Before statements are prepared: begin and commit by their text. */
+	if (rc == 0 && !db->prepared) {
 		if (PQsendQueryParams(db->conn, stmt, 0, NULL, NULL, NULL, NULL, 0) != 1)
 			return lost(db, stmt, err);
 	} else if (rc == 0 && PQsendQueryPrepared(db->conn, stmt, (int)nparams, b->values,
@@ -374,7 +391,7 @@ static int
 commit(struct db *db, struct err **err)
 {
 	PGresult *res = NULL;
-	int rc = send_stmt(db, "commit", NULL, 0, err);
+	int rc = send_stmt(db, "commit", &none, 0, err);
 	if (rc == 0)
 		rc = settle(db, &res, err);
 	if (rc == 0 && strcmp(PQcmdStatus(res), "COMMIT") != 0)
@@ -406,7 +423,7 @@ try_once(struct db *db, bool raw, db_tx_fn fn, void *arg, struct err **err)
 	if (rc != 0)
 		return rc;
 	db->in_tx = true;
-	if ((rc = send_stmt(db, "begin", NULL, 0, err)) == 0) {
+	if ((rc = send_stmt(db, "begin", &none, 0, err)) == 0) {
 		rc = fn(db, arg, err);
 		if (rc == 0 && db->tx_retry)
 			rc = err_set(err, ERR_CONFLICT, "database: transaction failed");

@@ -4,6 +4,7 @@ alter table deps drop constraint deps_run_id_task_id_fkey;
 alter table steps drop constraint steps_run_id_task_id_fkey;
 alter table tasks drop constraint tasks_run_id_fkey;
 alter table runs drop constraint runs_sequence_key;
+alter table attempts drop constraint attempts_state_check;
 drop index runs_queue;
 create index runs_group on runs (grp, sequence);
 drop table groups;

@@ -72,11 +72,12 @@ write_all(int fd, const char *b, size_t n)
 	return true;
 }
 
-/* Somewhere in what a transaction says at once: Parse, without a name, of the text. */
+/* Somewhere in what a transaction says at once: Bind of the prepared statement, without a portal's
+ * name, formats and parameters. */
 static bool
 has_commit(const char *b, size_t n)
 {
-	static const char commit[] = { 'P', 0, 0, 0, 14, '\0', 'c', 'o', 'm', 'm', 'i', 't', '\0' };
+	static const char commit[] = { '\0', 'c', 'o', 'm', 'm', 'i', 't', '\0', 0, 0, 0, 0 };
 	return memmem(b, n, commit, sizeof(commit)) != NULL;
 }
 
