@@ -197,7 +197,7 @@ check_attempt(const struct rs_act *act, const struct rs_run *run, size_t task, s
 static int
 lost_event(enum rs_event *event, const struct rs_act *act, struct rs_tx *tx, struct err **err)
 {
-	struct rs_attempt_row a;
+	struct rs_attempt_row a = { 0 };
 	uint64_t tried = 0;
 	int rc = rs_tx_flush(tx, err);
 	if (rc == 0)

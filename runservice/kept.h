@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RS_KEPT_MAX 8192
+#define RS_KEPT_MAX 4096
 #define RS_KEPT_SPECS_MAX (32u << 20)
 
 struct rs_kept_run {

@@ -112,6 +112,8 @@ const struct db_stmt rs_stmts_write[] = {
 /* clang-format on */
 const size_t rs_stmts_write_len = ARRAY_LEN(rs_stmts_write);
 
+#define KEEP_MAX 65536 /* bytes of a column's buffer that are kept for the next rows */
+
 struct rs_writes {
 	size_t bytes;
 	struct {
@@ -144,8 +146,13 @@ rs_writes_clear(struct rs_writes *w)
 	w->bytes = 0;
 	for (size_t k = 0; k < W_KINDS; k++) {
 		w->kinds[k].n = 0;
-		for (int c = 0; c < rs_stmts_write[k].nparams; c++)
-			buf_clear(&w->kinds[k].cols[c]);
+		for (int c = 0; c < rs_stmts_write[k].nparams; c++) {
+			struct buf *b = &w->kinds[k].cols[c];
+			if (b->cap > KEEP_MAX)
+				buf_free(b);
+			else
+				buf_clear(b);
+		}
 	}
 }
 
@@ -155,15 +162,14 @@ static void
 add_hex(struct buf *b, const uint8_t *p, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *out = buf_reserve(b, 2 * n + 8);
-	memcpy(out, "\"\\\\x", 4);
+	buf_puts(b, "\"\\\\x");
+	char *out = buf_reserve(b, 2 * n);
 	for (size_t i = 0; i < n; i++) {
-		out[4 + 2 * i] = digits[p[i] >> 4];
-		out[5 + 2 * i] = digits[p[i] & 15];
+		out[2 * i] = digits[p[i] >> 4];
+		out[2 * i + 1] = digits[p[i] & 15];
 	}
-	out[4 + 2 * n] = '"';
-	b->len += 2 * n + 5;
-	b->data[b->len] = '\0';
+	b->len += 2 * n;
+	buf_putc(b, '"');
 }
 
 static void
