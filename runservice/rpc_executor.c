@@ -212,7 +212,9 @@ on_register(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 		free_held(j);
 		return;
 	}
-	rs_db_submit(rs, "register", RS_BATCH_KEY, &j->job);
+	/* Of those who hold nothing a thousand may come at once; they write nothing. */
+	rs_db_submit(
+	    rs, "register", m->n_attempts > 0 ? RS_BATCH_KEY : work_key(j->executor), &j->job);
 }
 
 /* --- poll, control --- */
