@@ -22,7 +22,7 @@ struct rs_batches {
 	struct list waiting;
 	size_t alone; /* so many of the first are to be tried one by one */
 	bool busy;
-	struct metric *batches, *events, *again, *depth;
+	struct metric *batches, *events, *again;
 };
 
 struct batch {
@@ -73,8 +73,6 @@ rs_batches_new(struct rs *rs)
 	    "millrace_batch_events_total", "", "Events of runs handled by those transactions.");
 	bs->again = metrics_counter("millrace_batch_events_alone_total", "",
 	    "Events tried again alone because their batch failed.");
-	bs->depth = metrics_gauge(
-	    "millrace_batch_waiting", "", "Events that wait for the next transaction.");
 	return bs;
 }
 
@@ -87,6 +85,12 @@ rs_batches_free(struct rs_batches *bs)
 	rs_kept_free(bs->kept);
 	rs_writes_free(bs->writes);
 	free(bs);
+}
+
+size_t
+rs_batches_waiting(const struct rs_batches *bs)
+{
+	return bs->waiting.n;
 }
 
 /* --- on the worker --- */
@@ -219,7 +223,6 @@ start(struct rs_batches *bs)
 	b->job.work = batch_work;
 	b->job.done = batch_done;
 	bs->busy = true;
-	metrics_set(bs->depth, (int64_t)bs->waiting.n);
 	rs_db_submit(rs, "batch", RS_BATCH_KEY, &b->job);
 	b->job.epoch = epoch;
 }

@@ -37,6 +37,8 @@ struct rs_tx {
 
 struct rs_batches *rs_batches_new(struct rs *rs);
 void rs_batches_free(struct rs_batches *bs); /* NULL allowed; nothing may be under way */
+/* Jobs that wait for the next batch. */
+size_t rs_batches_waiting(const struct rs_batches *bs);
 /* job->apply and ->done are set, key and ->work are not used. */
 void rs_batch_submit(struct rs *rs, struct rs_job *job);
 /* Jobs of the worker pool with this key run between batches, never beside one. */

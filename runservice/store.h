@@ -199,6 +199,9 @@ int rs_store_cache_readable(bool *readable, struct db *db, const struct rs_cache
     const char *archive_id, struct err **err) MUSTCHECK;
 
 /* --- store_retention.c --- */
+/* First in the transaction of all that follows. Unlike all others, these statements look at many
+ * rows: until it ends they are planned for that. */
+int rs_store_retention_begin(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 int rs_store_caches_retire(
     uint64_t *n, struct db *db, int64_t older_ms, struct err **err) MUSTCHECK;
 /* Archives to be removed: never completed and of no open attempt; retired caches; workspaces of

@@ -25,8 +25,8 @@ const struct db_stmt rs_stmts_leader[] = {
 /* clang-format on */
 const size_t rs_stmts_leader_len = ARRAY_LEN(rs_stmts_leader);
 
-/* Every statement looks few rows up by a key: it is planned once, by its indexes, however small
- * the tables were then. */
+/* Statements look few rows up by a key: they are planned once, by their indexes, however small the
+ * tables were then. Those of store_retention.c are not like that. */
 static const char settings[] =
     "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off "
     "-c enable_mergejoin=off -c jit=off";

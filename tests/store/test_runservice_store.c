@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/crypto.h"
+#include "common/buf.h"
 #include "common/mem.h"
 #include "runservice/secrets.h"
 #include "runservice/store.h"
@@ -429,6 +430,47 @@ requests_are_answered_once(void **state)
 	OK(rs_store_prune(f->db, &err));
 }
 
+/* However many logs there are, only those that are too old are looked at. */
+static int
+explain(struct db *db, void *arg, struct err **err)
+{
+	struct fixture *f = arg;
+	auto_buf plan = BUF_INIT;
+	auto_result *r = NULL;
+	uint64_t n = 9;
+	int rc = rs_store_retention_begin(db, f->epoch, err);
+	if (rc == 0)
+		rc = rs_store_logs_old(&n, db, INT64_C(3600000), 100, err);
+	if (rc == 0)
+		rc = db_exec_sql(&r, db, "explain execute logs_old(3600000, 100)", err);
+	if (rc != 0)
+		return rc;
+	assert_int_equal(n, 0);
+	for (size_t i = 0; i < db_rows(r); i++)
+		buf_printf(&plan, "%s\n", db_text(r, i, "\"QUERY PLAN\""));
+	if (!strstr(buf_str(&plan), "log_segments_created"))
+		fail_msg("%s", buf_str(&plan));
+	return 0;
+}
+
+static void
+old_logs_are_found_by_their_age(void **state)
+{
+	struct fixture *f = *state;
+	OK(db_exec_sql(NULL, f->db,
+	    "insert into log_segments (task_id, step, fence, start_off, end_off, key) "
+	    "select gen_random_uuid(), 0, 1, 0, 1, g from generate_series(1, 20000) g",
+	    &err));
+	OK(db_exec_sql(NULL, f->db,
+	    "insert into tasks (run_id, id, ord, name, level, status, place, skip, ignore_failure, "
+	    "needs_approval, arch, privileged, nsteps, timeout_ms) select gen_random_uuid(), "
+	    "gen_random_uuid(), 0, '', 0, 'running', 'held', false, false, false, '', false, 1, 0 "
+	    "from generate_series(1, 5000)",
+	    &err));
+	OK(db_exec_sql(NULL, f->db, "analyze log_segments, tasks", &err));
+	OK(db_tx_run(f->db, explain, f, &err));
+}
+
 int
 main(void)
 {
@@ -443,6 +485,7 @@ main(void)
 		TEST(log_segments_are_found_by_offset),
 		TEST(archives_exist_when_complete),
 		TEST(requests_are_answered_once),
+		TEST(old_logs_are_found_by_their_age),
 	};
 	return cmocka_run_group_tests_name("runservice_store", tests, NULL, NULL);
 }
