@@ -302,24 +302,26 @@ YAML
 # --- the runservice alone, with executors that are played ---
 
 claims() {
-	as_bench "$PG_BIN/pgbench" -n -M prepared -h "$PG_SOCKET" -c "$1" -j "$1" -T 3 -f "$MILLRACE_HOME/claim.sql" millrace 2>/dev/null |
+	as_bench "$PG_BIN/pgbench" -n -M prepared -h "$PG_SOCKET" -c "$1" -j "$1" -T 3 -f - millrace <"$MILLRACE_HOME/claim.sql" 2>/dev/null |
 		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
 }
 as_bench() {
 	(cd / && runuser -u postgres -- "$@")
 }
+# Executors of the drive before are gone, but their polls are held for a while yet: a runservice that knows none of them.
 drive_tasks() {
+	daemon stop runservice >&2
+	daemon start runservice >&2
 	"$B/drive" tasks "tcp://127.0.0.1:$((MILLRACE_PORT + 5))" "$MILLRACE_HOME/secrets/executors" "$MILLRACE_HOME/secrets/rpc-key" "$@"
 }
 bench_runservice() {
 	local i one=() many=() claim=() after=() p50=() p99=() speed a b
 	PG_BIN=$(dirname "$(find /usr/lib/postgresql -path '*/bin/pgbench' | tail -n 1)")
-	PG_SOCKET=$MILLRACE_HOME/postgres/socket
+	PG_SOCKET=$(sql 'show unix_socket_directories')
 	sql "create table if not exists claims (id int primary key, owner text); insert into claims select g from generate_series(1, 100000) g on conflict do nothing" >/dev/null
 	# One row, found by its key, becomes somebody's: as durable as the cluster makes it.
 	# shellcheck disable=SC2016
 	printf '%s\n' '\set id random(1, 100000)' "update claims set owner = 'somebody' where id = :id;" >"$MILLRACE_HOME/claim.sql"
-	chmod 755 "$MILLRACE_HOME" "$MILLRACE_HOME/claim.sql"
 	daemon stop executor
 	keys
 	for ((i = 0; i < ROUNDS; i++)); do

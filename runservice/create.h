@@ -1,6 +1,6 @@
 /*
  * create.h - new runs: from definitions, or as restarts of finished ones. Loop thread; the work is
- * one transaction on a worker, idempotent by request id.
+ * a part of a batch on a worker, idempotent by request id.
  */
 #ifndef RUNSERVICE_CREATE_H
 #define RUNSERVICE_CREATE_H

@@ -204,15 +204,17 @@ take_task(Millrace__RunSpec *spec, const char *id)
 
 int
 rs_plan_make(void **reply, size_t *len, struct db *db, const struct rs_run *run, size_t task,
-    const uint8_t master[CRYPTO_KEY_LEN], int64_t lease_ms, struct err **err)
+    const void *definition, size_t definition_len, const uint8_t master[CRYPTO_KEY_LEN],
+    int64_t lease_ms, struct err **err)
 {
 	void *packed = NULL;
-	size_t packed_len = 0;
 	struct opener o = { .db = db, .run_id = run->id, .master = master };
-	int rc = rs_store_definition_get(&packed, &packed_len, db, run->id, err);
+	int rc =
+	    definition ? 0 : rs_store_definition_get(&packed, &definition_len, db, run->id, err);
 	if (rc != 0)
 		return rc;
-	Millrace__RunSpec *spec = millrace__run_spec__unpack(NULL, packed_len, packed);
+	Millrace__RunSpec *spec =
+	    millrace__run_spec__unpack(NULL, definition_len, definition ? definition : packed);
 	free(packed);
 	Millrace__TaskSpec *t = spec ? take_task(spec, run->tasks[task].id) : NULL;
 	if (!t) {

@@ -1,5 +1,6 @@
 /*
- * store.h - all SQL of the runservice. One file per subject; each lists its statements in a table.
+ * store.h - all SQL of the runservice but that which writes runs (store_write.h). One file per
+ * subject; each lists its statements in a table.
  *
  * Every function runs on a worker thread with that thread's db. Functions that write are called
  * inside db_tx_run() after rs_store_assert_epoch(). Times are Unix milliseconds unless a column is
@@ -25,7 +26,7 @@ int rs_store_migrate(const char *conninfo, const char *schema, struct err **err)
 
 /* --- store_leader.c --- */
 /* ERR_UNAVAILABLE "not the leader" unless epoch is the current one; then it stays so until the
- * transaction ends. */
+ * transaction ends. Inside one it is only sent: the transaction fails by it. */
 int rs_store_assert_epoch(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 /* Takes over (*epoch > 0) when the holder is us, is nobody, or has left a challenge unanswered for
  * patience_ms. Otherwise *epoch is 0 and the leader is challenged: channel runservice_leader tells
@@ -37,30 +38,21 @@ int rs_store_leader_confirm(struct db *db, int64_t epoch, struct err **err) MUST
 int rs_store_leader_release(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 
 /* --- store_run.c --- */
-/* Locks the group of an active run. ERR_NOTFOUND when the run is not active. */
-int rs_store_run_lock(struct db *db, const char *run_id, struct err **err) MUSTCHECK;
-/* Creates the group's row when needed and locks it. *busy: a run of it is running. */
-int rs_store_group_lock(bool *busy, struct db *db, const char *group, struct err **err) MUSTCHECK;
-/* run_id NULL = none. */
-int rs_store_group_running(
-    struct db *db, const char *group, const char *run_id, struct err **err) MUSTCHECK;
-/* id is "" when none is queued. */
-int rs_store_group_next(
-    char id[ID_LEN + 1], struct db *db, const char *group, struct err **err) MUSTCHECK;
+struct rs_group_row {
+	char id[ID_LEN + 1];
+	bool running; /* else queued */
+};
+/* The active runs of a group in their order (malloc'ed). */
+int rs_store_group_runs(struct rs_group_row **rows, size_t *n, struct db *db, const char *group,
+    struct err **err) MUSTCHECK;
+/* The last run number of an owner, 0 when there is none. */
+int rs_store_counter_get(
+    int64_t *last, struct db *db, const char *owner, struct err **err) MUSTCHECK;
+/* n new sequence numbers, ascending. */
+int rs_store_sequences(int64_t *list, size_t n, struct db *db, struct err **err) MUSTCHECK;
 /* Fills an uninitialised *run, as it was at one moment; on error nothing is to be freed. */
 int rs_store_run_load(
     struct rs_run *run, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
-/* Numbers and inserts a new run with its tasks; fills number, sequence. */
-int rs_store_run_insert(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
-/* Stores what is marked changed and clears the marks. */
-int rs_store_run_save(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
-/* Number and sequence for a run that is born finished. */
-int rs_store_run_number(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
-/* Moves a run to history. */
-int rs_store_run_finish(struct db *db, const struct rs_run *run, const void *state, size_t len,
-    struct err **err) MUSTCHECK;
-int rs_store_definition_put(
-    struct db *db, const char *run_id, const void *spec, size_t len, struct err **err) MUSTCHECK;
 /* malloc'ed; ERR_NOTFOUND. */
 int rs_store_definition_get(
     void **spec, size_t *len, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
@@ -88,12 +80,6 @@ int rs_store_run_active(struct id **ids, size_t *n, struct db *db, struct err **
 int rs_store_run_stuck(struct id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 
 /* --- store_attempt.c --- */
-int rs_store_attempt_offer(
-    struct db *db, const char *run_id, const struct rs_task *t, struct err **err) MUSTCHECK;
-int rs_store_attempt_hold(struct db *db, const char *task_id, uint64_t fence, const char *session,
-    int64_t lease_ms, struct err **err) MUSTCHECK;
-int rs_store_attempt_close(struct db *db, const char *task_id, uint64_t fence, const char *outcome,
-    struct err **err) MUSTCHECK;
 struct rs_attempt_row {
 	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];
 	uint64_t fence, revision;
@@ -117,11 +103,6 @@ int rs_store_attempt_lock(struct rs_attempt_row *out, struct db *db, const char 
 /* How many attempts of a task were ever held (those of the last day). */
 int rs_store_attempts_tried(
     uint64_t *n, struct db *db, const char *task_id, struct err **err) MUSTCHECK;
-int rs_store_attempt_begin(
-    struct db *db, const char *task_id, uint64_t fence, struct err **err) MUSTCHECK;
-/* begun: it shows effects, so that it has begun whatever it said. */
-int rs_store_attempt_revision(struct db *db, const char *task_id, uint64_t fence, uint64_t revision,
-    bool begun, struct err **err) MUSTCHECK;
 struct rs_renewed {
 	char task_id[ID_LEN + 1];
 	uint64_t fence;
@@ -218,6 +199,9 @@ int rs_store_cache_readable(bool *readable, struct db *db, const struct rs_cache
     const char *archive_id, struct err **err) MUSTCHECK;
 
 /* --- store_retention.c --- */
+/* First in the transaction of all that follows. Unlike all others, these statements look at many
+ * rows: until it ends they are planned for that. */
+int rs_store_retention_begin(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 int rs_store_caches_retire(
     uint64_t *n, struct db *db, int64_t older_ms, struct err **err) MUSTCHECK;
 /* Archives to be removed: never completed and of no open attempt; retired caches; workspaces of
@@ -239,10 +223,6 @@ int rs_store_logs_old(
 /* malloc'ed answer, NULL when the request is new. */
 int rs_store_request_get(
     void **answer, size_t *len, struct db *db, const char *id, struct err **err) MUSTCHECK;
-int rs_store_request_put(
-    struct db *db, const char *id, const void *answer, size_t len, struct err **err) MUSTCHECK;
-/* The row and its NOTIFY, both seen when the transaction commits. */
-int rs_store_event_put(struct db *db, const struct rs_run *run, struct err **err) MUSTCHECK;
 /* Deletes what nobody asks for any more (old requests, events, closed attempts). */
 int rs_store_prune(struct db *db, struct err **err) MUSTCHECK;
 

@@ -12,6 +12,7 @@
 #include "common/crypto.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "runservice/batch.h"
 #include "runservice/executors.h"
 #include "runservice/runservice.h"
 #include "tests/lib/rs_archive.h"
@@ -997,6 +998,9 @@ who_waits_for_what_is_told(void **state)
 	before = state_now(p);
 	assert_true(json_flag(before, "serving", false));
 	assert_int_equal(json_int(json_member(before, "waiting"), "tasks", 0), 1);
+	const json_t *events = json_member(json_member(before, "queues"), "events");
+	assert_int_equal(json_int(events, "pending", 9), 0);
+	assert_int_equal(json_int(events, "max", 0), RS_BATCH_QUEUE_MAX);
 	assert_string_equal(
 	    json_text(first_of(before, "waiting"), "reason"), "no executor is connected");
 	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
