@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "executor/spool_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@ struct ex_spool {
 	uint64_t key;
 	unsigned nlogs; /* 0 = setup, then the steps */
 	struct spool_log *logs;
+	struct ex_spool_state file; /* a round's, while one is under way */
 	char *state;
 	uint64_t state_no, state_durable;
 	bool busy, closing, remove;
@@ -78,6 +80,7 @@ destroy(struct ex_spool *s)
 		buf_free(&s->logs[i].pending);
 	}
 	free(s->logs);
+	ex_spool_state_close(&s->file);
 	loop_timer_free(s->retry);
 	free(s->state);
 	free(s->dir);
@@ -104,6 +107,7 @@ ex_spool_open(struct ex_spool **out, struct loop *loop, struct work_pool *pool, 
 	s->pool = pool;
 	s->dir = xstrdup(dir);
 	s->key = work_key(dir);
+	s->file = (struct ex_spool_state)EX_SPOOL_STATE_INIT;
 	s->on_durable = on_durable;
 	s->arg = arg;
 	s->nlogs = steps + 1;
@@ -195,7 +199,7 @@ round_run(void *state, void *arg)
 	}
 	/* After the logs: a state never speaks of bytes that are not there. */
 	if (r->state != NULL &&
-	    ex_spool_file_state_write(r->dir, r->state, strlen(r->state), &r->err) != 0)
+	    ex_spool_state_write(&r->spool->file, r->dir, r->state, strlen(r->state), &r->err) != 0)
 		return;
 }
 

@@ -768,8 +768,7 @@ ex_task_recover(struct ex *ex, const char *dir)
 	struct ex_task *t;
 	size_t n;
 
-	if (ex_spool_file_state_read(&text, &n, dir, &e) != 0 ||
-	    ex_state_parse(&st, text, n, &e) != 0) {
+	if (ex_spool_state_read(&text, &n, dir, &e) != 0 || ex_state_parse(&st, text, n, &e) != 0) {
 		log_err(LOG_WARN, "a task's directory is of no use and is removed", &e);
 		ex_spool_file_remove(dir);
 		return;

@@ -14,6 +14,7 @@
 #include "executor/pull.h"
 #include "executor/removal.h"
 #include "executor/spool.h"
+#include "executor/spool_state.h"
 #include "executor/state.h"
 #include "executor/task.h"
 #include "executor/toolbox_link.h"
