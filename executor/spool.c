@@ -30,6 +30,7 @@ struct ex_spool {
 	struct ex_spool_state file; /* a round's, while one is under way */
 	char *state;
 	uint64_t state_no, state_durable;
+	bool new_files; /* whose names may not be on disk */
 	bool busy, closing, remove;
 	void (*on_durable)(void *arg);
 	void *arg;
@@ -50,6 +51,7 @@ struct round {
 	uint64_t state_no;
 	struct round_log *logs;
 	unsigned nlogs;
+	bool new_files;
 	struct err *err;
 };
 
@@ -197,6 +199,8 @@ round_run(void *state, void *arg)
 			return;
 		}
 	}
+	if (r->new_files && ex_spool_sync_dir(r->dir, &r->err) != 0)
+		return;
 	/* After the logs: a state never speaks of bytes that are not there. */
 	if (r->state != NULL &&
 	    ex_spool_state_write(&r->spool->file, r->dir, r->state, strlen(r->state), &r->err) != 0)
@@ -249,6 +253,8 @@ round_done(void *arg)
 		log_err(LOG_WARN, "the spool cannot be written, trying again", &r->err);
 		loop_timer_start(s->retry, RETRY_MS);
 	}
+	if (!failed && r->new_files)
+		s->new_files = false;
 	for (i = 0; i < r->nlogs && !failed; i++)
 		s->logs[r->logs[i].index].durable = r->logs[i].pos;
 	if (!failed && r->state != NULL)
@@ -276,6 +282,7 @@ round_add(struct ex_spool *s, struct round *r, unsigned i)
 		loop_timer_start(s->retry, RETRY_MS);
 		return;
 	}
+	s->new_files |= l->durable.file == 0;
 	out = &r->logs[r->nlogs++];
 	*out = (struct round_log){ .fd = l->fd,
 		.index = i,
@@ -299,6 +306,7 @@ start_round(struct ex_spool *s)
 	r->logs = xcalloc(s->nlogs, sizeof(*r->logs));
 	for (i = 0; i < s->nlogs; i++)
 		round_add(s, r, i);
+	r->new_files = s->new_files;
 	r->state = steal(&s->state);
 	r->state_no = s->state_no;
 	if (r->nlogs == 0 && r->state == NULL) {

@@ -153,6 +153,7 @@ ex_spool_file_recover(int fd, struct ex_spool_pos *pos, struct err **err)
 {
 	struct ex_spool_pos at = { 0, 0, 0 };
 	auto_buf scratch = BUF_INIT;
+	struct stat st;
 
 	*pos = at;
 	for (;;) {
@@ -173,7 +174,10 @@ ex_spool_file_recover(int fd, struct ex_spool_pos *pos, struct err **err)
 			*pos = at;
 		}
 	}
-	if (ftruncate(fd, (off_t)pos->file) != 0 || fdatasync(fd) != 0)
+	/* A new file, and one that is whole, stay as they are. */
+	if (fstat(fd, &st) != 0 ||
+	    ((uint64_t)st.st_size != pos->file &&
+	        (ftruncate(fd, (off_t)pos->file) != 0 || fdatasync(fd) != 0)))
 		return err_set_errno(err, errno, "cut the spool after its last whole record");
 	return 0;
 }

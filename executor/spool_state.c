@@ -47,8 +47,8 @@ write_slot(struct ex_spool_state *f, const void *p, size_t n, struct err **err)
 	return 0;
 }
 
-static int
-sync_dir(const char *dir, struct err **err)
+int
+ex_spool_sync_dir(const char *dir, struct err **err)
 {
 	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -78,7 +78,7 @@ replace(struct ex_spool_state *f, const char *dir, const void *p, size_t n, stru
 	if (rc == 0 && rename(tmp, path) != 0)
 		rc = err_set_errno(err, errno, "rename %s", tmp);
 	if (rc == 0)
-		rc = sync_dir(dir, err);
+		rc = ex_spool_sync_dir(dir, err);
 	if (rc != 0) {
 		close(fresh.fd);
 		return err_wrap(err, "%s", tmp);

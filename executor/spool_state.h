@@ -32,6 +32,8 @@ struct ex_spool_state {
 int ex_spool_state_write(
     struct ex_spool_state *f, const char *dir, const void *p, size_t n, struct err **err) MUSTCHECK;
 void ex_spool_state_close(struct ex_spool_state *f);
+/* Names of files that were made in dir are durable. */
+int ex_spool_sync_dir(const char *dir, struct err **err) MUSTCHECK;
 /* ERR_NOTFOUND when there is none. out is NUL-terminated. */
 int ex_spool_state_read(char **out, size_t *n, const char *dir, struct err **err) MUSTCHECK;
 
