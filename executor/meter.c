@@ -12,7 +12,7 @@ static const struct {
 	{ EX_STOPPED, "result=\"stopped\"" },
 };
 
-static struct metric *held, *setup_seconds, *step_seconds;
+static struct metric *held, *setup_seconds, *step_seconds, *warm, *warm_found[2];
 static struct metric *steps[ARRAY_LEN(results)], *tasks[ARRAY_LEN(results)];
 
 void
@@ -22,6 +22,12 @@ ex_meter_init(void)
 	setup_seconds = metrics_histogram("millrace_executor_setup_seconds", "",
 	    "From the accepted offer to running containers, images included.");
 	step_seconds = metrics_histogram("millrace_executor_step_seconds", "", "Length of a step.");
+	warm = metrics_gauge(
+	    "millrace_executor_warm_containers", "", "Containers started ahead that wait.");
+	for (size_t i = 0; i < 2; i++)
+		warm_found[i] = metrics_counter("millrace_executor_warm_total",
+		    i ? "found=\"yes\"" : "found=\"no\"",
+		    "Tasks that a container started ahead could serve, and whether one waited.");
 	for (size_t i = 0; i < ARRAY_LEN(results); i++) {
 		tasks[i] = metrics_counter(
 		    "millrace_executor_tasks_total", results[i].label, "Tasks that ended here.");
@@ -42,6 +48,18 @@ void
 ex_meter_held(size_t tasks_held)
 {
 	metrics_set(held, (int64_t)tasks_held);
+}
+
+void
+ex_meter_warm(size_t n)
+{
+	metrics_set(warm, (int64_t)n);
+}
+
+void
+ex_meter_warm_used(bool found)
+{
+	metrics_add(warm_found[found], 1);
 }
 
 void

@@ -1,8 +1,10 @@
 #include "executor/task_int.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "executor/env.h"
+#include "executor/warm.h"
 
 #include <string.h>
 
@@ -186,10 +188,13 @@ ex_setup_start(struct ex_task *t)
 		.executor = t->ex->cfg->id,
 		.task = t->task_id,
 		.fence = t->fence,
+		.container = ex_task_adopted(t),
 		.done = on_leftovers_gone,
 		.arg = t };
 
 	make(t);
+	if (t->resumed)
+		t->setup->removal = ex_removal_start(&opt);
 	while (t->st->ncontainers > 0)
 		free(t->st->containers[--t->st->ncontainers]);
 	t->st->setup.phase = EX_RUNNING;
@@ -197,9 +202,7 @@ ex_setup_start(struct ex_task *t)
 	ex_task_ship(t, -1);
 	ex_task_say(t, "Executor %s, attempt %llu", t->ex->cfg->id, (unsigned long long)t->fence);
 	ex_task_save(t);
-	if (t->resumed)
-		t->setup->removal = ex_removal_start(&opt);
-	else
+	if (!t->resumed)
 		begin_images(t);
 }
 
@@ -268,8 +271,9 @@ make_directory(struct ex_task *t)
 
 	ex_task_say(t, "Creating working directory %s", t->plan->spec->working_dir);
 	s->mkdir_sent = true;
-	if (ex_link_up(t->link))
-		(void)!ex_step_send_mkdir(t);
+	if (ex_link_up(t->link) && !ex_step_send_mkdir(t))
+		return; /* the setup has failed */
+	ex_task_begin(t);
 }
 
 static void
@@ -541,6 +545,26 @@ on_created(json_t *answer, struct err **err, void *arg)
 	s->call = ex_engine_call(t->ex->engine, &opt);
 }
 
+/* The main container may be there already. */
+static bool
+adopt(struct ex_task *t)
+{
+	struct ex_link *link;
+	char *id;
+
+	if (!ex_warm_take(
+	        t->ex->warm, def_of(t, 0)->image, &t->images[0], def_of(t, 0), &id, &link))
+		return false;
+	ex_task_say(t, "Container 0 (%s) was started ahead", def_of(t, 0)->image);
+	log_info("task takes a container that was started ahead", LOG_STR("task", t->task_id),
+	    LOG_STR("container", id));
+	free(t->container);
+	t->container = id;
+	t->st->containers[t->st->ncontainers++] = xstrdup(id);
+	ex_steps_adopt(t, link);
+	return true;
+}
+
 static void
 next_container(struct ex_task *t)
 {
@@ -567,6 +591,8 @@ next_container(struct ex_task *t)
 		make_directory(t);
 		return;
 	}
+	if (s->at == 0 && s->starts == 0 && adopt(t))
+		return;
 	ex_task_say(t, "Starting container %u (%s)", s->at, def_of(t, s->at)->image);
 	plan.image = &t->images[s->at];
 	plan.def = def_of(t, s->at);
