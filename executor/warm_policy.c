@@ -132,6 +132,13 @@ give_places(struct share *s, size_t n, size_t max)
 	}
 }
 
+/* Of two that were born at once the first counts as the younger. */
+static bool
+is_younger(const struct ex_warm_have *a, const struct ex_warm_have *b)
+{
+	return a->born_ms > b->born_ms || (a->born_ms == b->born_ms && a < b);
+}
+
 /* Older ones go first: of two of an image the younger stays longer. */
 static bool
 one_too_many(const struct ex_warm_have *have, size_t n, size_t i, const struct share *s)
@@ -139,10 +146,7 @@ one_too_many(const struct ex_warm_have *have, size_t n, size_t i, const struct s
 	size_t younger = 0;
 
 	for (size_t k = 0; k < n; k++)
-		if (k != i && strcmp(have[k].id, have[i].id) == 0 &&
-		    (have[k].born_ms > have[i].born_ms ||
-		        (have[k].born_ms == have[i].born_ms && i > k)))
-			younger++;
+		younger += strcmp(have[k].id, have[i].id) == 0 && is_younger(&have[k], &have[i]);
 	return younger >= s->places;
 }
 
