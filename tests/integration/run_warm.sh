@@ -144,7 +144,7 @@ setup_says "in a container of its own" "Starting container 0"
 for one in $before; do
 	tap_ok "one of the old image is gone" wait_for 20 gone "$one"
 done
-tap_ok "and one of the new image waits" wait_for 30 ready 1
+tap_ok "and those of the new image wait" wait_for 30 ready 2
 definition again | directrun again
 tap_like "where the next run begins" "$(step_log "$RUN" task 0)" "version second,"
 setup_says "at once" "was started ahead"
