@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "executor/env.h"
+#include "executor/meter.h"
 #include "executor/warm.h"
 
 #include <string.h>
@@ -16,8 +17,9 @@
 #define STARTS_MAX 3
 
 struct ex_setup {
-	unsigned at;     /* container */
-	unsigned starts; /* of it, that failed */
+	unsigned at;      /* container */
+	unsigned starts;  /* of it, that failed */
+	int64_t phase_ms; /* when the phase under way began, for metrics; 0: none is measured */
 	bool main_up, mkdir_sent;
 	struct ex_pulling *pull;
 	struct ex_host_wait *host;
@@ -53,6 +55,18 @@ fail(struct ex_task *t, struct err **err)
 	ex_task_setup_failed(t, err);
 }
 
+/* The next phase begins; the one before it took so long. The engine made nothing for a task that
+ * takes a container started ahead, so that one has no such phase. */
+static void
+phase_over(struct ex_setup *s, enum ex_meter_phase phase)
+{
+	int64_t now = clock_mono_ms();
+
+	if (s->phase_ms != 0)
+		ex_meter_phase(phase, now - s->phase_ms);
+	s->phase_ms = now;
+}
+
 static struct ex_setup *
 make(struct ex_task *t)
 {
@@ -80,6 +94,24 @@ ex_setup_free(struct ex_task *t)
 	loop_timer_free(s->later);
 	free(s->refused);
 	free(s);
+}
+
+const char *
+ex_setup_waits(const struct ex_task *t)
+{
+	const struct ex_setup *s = t->setup;
+
+	if (s == NULL)
+		return NULL;
+	if (s->pull != NULL)
+		return "an image";
+	if (s->host != NULL)
+		return "the engine's network and the toolbox's volume";
+	if (s->removal != NULL)
+		return "the removal of what an earlier life left";
+	if (s->service != NULL)
+		return "a service container's command";
+	return s->call != NULL ? "the engine" : "the toolbox of the main container";
 }
 
 struct ex_call *
@@ -141,6 +173,7 @@ next_image(struct ex_task *t)
 		opt.image = def_of(t, s->at)->image;
 		s->pull = ex_pulling_start(&opt);
 	} else {
+		phase_over(s, EX_METER_PULL);
 		s->host = ex_host_need(t->ex->host, t->images[0].id, on_host, t);
 	}
 }
@@ -165,6 +198,7 @@ begin_images(struct ex_task *t)
 {
 	auto_err e = NULL;
 
+	t->setup->phase_ms = clock_mono_ms();
 	if (check_privileged(t, &e) != 0)
 		fail(t, &e);
 	else
@@ -279,6 +313,7 @@ make_directory(struct ex_task *t)
 static void
 container_ready(struct ex_task *t)
 {
+	phase_over(t->setup, EX_METER_START);
 	t->setup->at++;
 	t->setup->starts = 0;
 	next_container(t);
@@ -348,8 +383,9 @@ on_service_seen(json_t *answer, struct err **err, void *arg)
 	service_done(t);
 }
 
-/* The toolbox is about to become the command. Should that fail, its word arrives before the
- * engine's answer, or the engine sees the container ended. */
+/* The toolbox is about to become the command, which it has found. Should the kernel not be able to
+ * run that, its word or the engine's, that the container ended, may come too late to fail the
+ * setup. */
 static void
 look_at_service(struct ex_task *t)
 {
@@ -540,6 +576,7 @@ on_created(json_t *answer, struct err **err, void *arg)
 		fail(t, err);
 		return;
 	}
+	phase_over(s, EX_METER_CREATE);
 	if (t->st->ncontainers < EX_CONTAINERS_MAX)
 		t->st->containers[t->st->ncontainers++] = xstrdup(name);
 	s->call = ex_engine_call(t->ex->engine, &opt);
@@ -556,7 +593,7 @@ adopt(struct ex_task *t)
 	        t->ex->warm, def_of(t, 0)->image, &t->images[0], def_of(t, 0), &id, &link))
 		return false;
 	ex_task_say(t, "Container 0 (%s) was started ahead", def_of(t, 0)->image);
-	log_info("task takes a container that was started ahead", LOG_STR("task", t->task_id),
+	log_info("task takes a container that was started ahead", EX_LOG_IDS(t),
 	    LOG_STR("container", id));
 	free(t->container);
 	t->container = id;
@@ -591,8 +628,10 @@ next_container(struct ex_task *t)
 		make_directory(t);
 		return;
 	}
+	s->phase_ms = 0;
 	if (s->at == 0 && s->starts == 0 && adopt(t))
 		return;
+	s->phase_ms = clock_mono_ms();
 	ex_task_say(t, "Starting container %u (%s)", s->at, def_of(t, s->at)->image);
 	plan.image = &t->images[s->at];
 	plan.def = def_of(t, s->at);

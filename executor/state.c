@@ -124,8 +124,11 @@ ex_state_print(const struct ex_state *s)
 	    ex_phase_word(s->status), flag(s->timedout), flag(s->begun), flag(s->setup_done));
 	buf_printf(&out,
 	    ",\"start\":%" PRId64 ",\"end\":%" PRId64 ",\"steps_start\":%" PRId64
-	    ",\"epochs\":%" PRIu32 ",\"attempt\":%" PRIu32 ",\"archives\":%" PRIu32 ",\"setup\":",
+	    ",\"epochs\":%" PRIu32 ",\"attempt\":%" PRIu32 ",\"archives\":%" PRIu32,
 	    s->start_ms, s->end_ms, s->steps_start_ms, s->epochs, s->attempt, s->archives);
+	if (s->archive[0] != '\0')
+		buf_printf(&out, ",\"archive\":\"%s\"", s->archive);
+	buf_printf(&out, ",\"setup\":");
 	step_print(&out, &s->setup);
 	buf_printf(&out, ",\"steps\":[");
 	for (i = 0; i < s->nsteps; i++) {
@@ -160,6 +163,7 @@ static bool
 fill(struct ex_state *s, const json_t *j)
 {
 	json_t *steps = json_member(j, "steps"), *containers = json_member(j, "containers");
+	const char *archive = json_text(j, "archive");
 	unsigned i;
 
 	s->revision = (uint64_t)json_int(j, "revision", 0);
@@ -173,6 +177,8 @@ fill(struct ex_state *s, const json_t *j)
 	s->epochs = (uint32_t)json_int(j, "epochs", 1);
 	s->attempt = (uint32_t)json_int(j, "attempt", 0);
 	s->archives = (uint32_t)json_int(j, "archives", 0);
+	if (archive != NULL && id_is_valid(archive))
+		memcpy(s->archive, archive, sizeof(s->archive));
 	if (!step_parse(&s->setup, json_member(j, "setup")))
 		return false;
 	for (i = 0; i < s->nsteps; i++)

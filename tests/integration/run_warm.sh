@@ -59,6 +59,14 @@ gone() {
 ran_in() {
 	step_log "$1" task 0 | sed -n 's/^in \([0-9a-f]*\) .*/\1/p'
 }
+# Counts of its phases: pulled, created, started, steps, found ones.
+phases() {
+	local phase
+	for phase in pull create start step; do
+		metric executor "millrace_phase_seconds_count{phase=\"$phase\"}"
+	done
+	metric executor 'millrace_executor_warm_total{found="yes"}'
+}
 setup_says() {
 	step_log "$RUN" task setup >"$T/setup.log"
 	tap_has "$1" "$T/setup.log" "$2"
@@ -85,14 +93,18 @@ definition one | directrun one
 tap_is "a run" "$RUN_STATUS" 0
 setup_says "its container was started for it" "Starting container 0"
 first=$(ran_in "$RUN")
+tap_is "which was measured" "$(phases | xargs)" "1 1 1 1 0"
 tap_ok "one is started ahead after it" wait_for 30 ready 1
 ahead=$(waiting)
 docker_cli inspect "$ahead" >"$T/ahead.json"
 tap_is "it bears our labels, and no task's" "$(jq -rc '.[0].Config.Labels | [.millrace, ."millrace.executor", ."millrace.task"]' "$T/ahead.json")" \
 	"[\"1\",\"$MILLRACE_EXECUTOR\",null]"
 
+phases >"$T/phases"
 definition two | directrun two
 tap_is "a second run" "$RUN_STATUS" 0
+tap_is "it had an image and a step, but nothing was created or started for it" \
+	"$(phases | paste - "$T/phases" | awk '{ print $1 - $2 }' | xargs)" "1 0 0 1 1"
 setup_says "its container was there" "was started ahead"
 tap_is "it is the one that waited" "$(ran_in "$RUN")" "${ahead:0:12}"
 tap_like "nothing of the first is in it" "$(step_log "$RUN" task 0)" "version first, of two, found  \\."
