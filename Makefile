@@ -85,7 +85,7 @@ ZSTD_A := $(shell gcc -print-file-name=libzstd.a 2>/dev/null)
 TOOLBOX_SRC := $(wildcard toolbox/*.c) $(wildcard proto/*.c)
 $(BIN)/millrace-toolbox: $(TOOLBOX_SRC) $(wildcard toolbox/*.h proto/*.h) Makefile
 	$(call say,MUSL,$@)
-	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Os -ffunction-sections -fdata-sections \
+	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -ffunction-sections -fdata-sections \
 	  -fstack-protector-strong -I. -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu \
 	  -static -Wl,--gc-sections -s -o $@ $(TOOLBOX_SRC) $(ZSTD_A)
 
