@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define STOP_MS 250 /* so often is looked whether it has to stop */
+
 struct evaluation {
 	const struct eval_source *s;
 	struct child child;
@@ -190,6 +192,10 @@ talk(struct evaluation *e, bool *late, struct err **err)
 		*late = left <= 0;
 		if (*late)
 			return 0;
+		if (e->s->stop && atomic_load(e->s->stop))
+			return err_set(err, ERR_CANCELED, "asked to stop");
+		if (e->s->stop && left > STOP_MS)
+			left = STOP_MS;
 		if (poll(p, 2, (int)left) <= 0)
 			continue;
 		if (p[1].revents)

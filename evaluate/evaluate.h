@@ -15,6 +15,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -51,6 +52,8 @@ struct eval_source {
 	 * user; ERR_UNAVAILABLE and ERR_INTERNAL end the evaluation. At most max bytes. */
 	int (*read)(struct buf *out, void *arg, const char *path, size_t max, struct err **err);
 	void *arg;
+	/* NULL, or set by any thread to end it soon: ERR_CANCELED. */
+	const atomic_bool *stop;
 	/* 0: as above. For tests. */
 	unsigned cpu_s, wall_ms;
 	size_t memory;

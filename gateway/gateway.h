@@ -9,6 +9,8 @@
 #include "common/work.h"
 #include "gateway/config.h"
 
+#include <stdatomic.h>
+
 struct http_server;
 struct gw_rs;
 struct gw_git_server;
@@ -18,18 +20,22 @@ struct gw_req;
 #define GW_DB_QUEUE_MAX 1000 /* jobs waiting for PostgreSQL; more are answered with 503 */
 #define GW_GIT_QUEUE_MAX 200 /* jobs waiting for a git reader; likewise */
 #define GW_GIT_THREADS 2
+#define GW_EVAL_QUEUE_MAX 50 /* run definitions waiting to be evaluated; likewise */
+#define GW_EVAL_THREADS 2    /* so many at a time */
 
 struct gateway {
 	const struct gw_config *cfg; /* borrowed from daemon_main() */
 	struct loop *loop;
 	struct http_server *http;
-	struct work_pool *db_pool;  /* thread state: struct db */
-	struct work_pool *git_pool; /* short blocking git children and files */
+	struct work_pool *db_pool;   /* thread state: struct db */
+	struct work_pool *git_pool;  /* short blocking git children and files */
+	struct work_pool *eval_pool; /* run definitions that are programs, each for seconds */
 	struct gw_rs *rs;
 	struct gw_git_server *git;
 	struct gw_req *requests; /* all that are not answered yet */
 	unsigned followers;      /* log streams among them */
 	bool stopping;
+	atomic_bool eval_stop; /* also read by the threads of eval_pool */
 };
 
 /* struct daemon_spec's start and stop. */

@@ -1,4 +1,5 @@
 #include "common/daemon.h"
+#include "evaluate/evaluate.h"
 #include "gateway/config.h"
 #include "gateway/gateway.h"
 
@@ -15,5 +16,7 @@ main(int argc, char **argv)
 		.stop = gw_stop,
 	};
 
+	if (eval_is_child(argc, argv))
+		return eval_child();
 	return daemon_main(argc, argv, &spec);
 }

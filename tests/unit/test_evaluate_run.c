@@ -160,7 +160,7 @@ imports_lead_nowhere_else(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		for (int str = 0; str < 2; str++) {
+		for (int str = 0; str < (i ? 1 : 2); str++) {
 			auto_free char *text =
 			    xasprintf("\n  import%s '%s'", str ? "str" : "", cases[i].path);
 			auto_free char *want = xasprintf(FILE_NAME
@@ -304,11 +304,12 @@ newer_library(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		auto_free char *want = xasprintf("%s\n", cases[i].want);
-
-		gives(NULL, cases[i].text, want);
-	}
+	auto_buf all = BUF_INIT;
+	buf_puts(&all, "std.toString(std.find(false, [");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		buf_printf(&all, "(%s) == (%s),\n", cases[i].text, cases[i].want);
+	buf_puts(&all, "]))");
+	gives(NULL, buf_str(&all), "\"[ ]\"\n"); /* indices of those that are wrong */
 }
 
 /* Every name of the table is there, and libjsonnet does not have it by itself: then it would have
