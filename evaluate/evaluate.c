@@ -269,12 +269,36 @@ eval_run(struct buf *out, char **what, const struct eval_source *s, struct err *
 	return rc;
 }
 
-bool
-eval_is_program(const char *file)
+const char *const eval_files[] = {
+	".agola/config.star",
+	".agola/config.jsonnet",
+	".agola/config.json",
+	".agola/config.yml",
+	".agola/config.yaml",
+};
+const size_t eval_nfiles = ARRAY_LEN(eval_files);
+
+static bool
+ends_with(const char *file, const char *with)
 {
 	const char *dot = strrchr(file, '.');
 
-	return dot && strcmp(dot, ".jsonnet") == 0;
+	return dot && strcmp(dot, with) == 0;
+}
+
+bool
+eval_is_program(const char *file)
+{
+	return ends_with(file, ".jsonnet");
+}
+
+const char *
+eval_unsupported(const char *file)
+{
+	if (!ends_with(file, ".star"))
+		return NULL;
+	return "Starlark is not supported; write the definition as .agola/config.jsonnet, "
+	       "config.json or config.yml";
 }
 
 bool

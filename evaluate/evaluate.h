@@ -64,8 +64,13 @@ struct eval_source {
  * "FILE:LINE:COL: ..." with trace lines behind it. An error: it could not be found out. */
 int eval_run(
     struct buf *out, char **problem, const struct eval_source *s, struct err **err) MUSTCHECK;
+/* Where a definition is looked for, in this order; the first that is there is the one. */
+extern const char *const eval_files[];
+extern const size_t eval_nfiles;
 /* Is the file one that has to be evaluated first? */
 bool eval_is_program(const char *file);
+/* Why a file of this name cannot be a definition, one sentence, or NULL. */
+const char *eval_unsupported(const char *file);
 
 /* Every program that calls eval_run() begins its main() with
  *	if (eval_is_child(argc, argv))

@@ -8,15 +8,6 @@
 
 #include <string.h>
 
-const char *const gw_definition_files[] = {
-	".agola/config.star",
-	".agola/config.jsonnet",
-	".agola/config.json",
-	".agola/config.yml",
-	".agola/config.yaml",
-};
-const size_t gw_definition_nfiles = ARRAY_LEN(gw_definition_files);
-
 void
 gw_definition_fini(struct gw_definition *d)
 {
@@ -31,16 +22,16 @@ gw_definition_read(
     struct gw_definition *out, const char *repo_path, const char *sha, struct err **err)
 {
 	auto_err why = NULL;
-	size_t index = gw_definition_nfiles;
+	size_t index = eval_nfiles;
 	int rc = gw_repo_check_commit(repo_path, sha, err);
 
 	*out = (struct gw_definition){ 0 };
 	if (rc < 0)
 		return rc;
-	rc = gw_repo_read_first(&out->text, &index, repo_path, sha, gw_definition_files,
-	    gw_definition_nfiles, RUNDEF_SIZE_MAX, &why);
-	if (index < gw_definition_nfiles)
-		out->file = gw_definition_files[index];
+	rc = gw_repo_read_first(
+	    &out->text, &index, repo_path, sha, eval_files, eval_nfiles, RUNDEF_SIZE_MAX, &why);
+	if (index < eval_nfiles)
+		out->file = eval_files[index];
 	if (rc == ERR_INVALID && out->file) {
 		out->problem = xstrdup(err_msg(why));
 		return 0;
@@ -138,18 +129,14 @@ gw_expansion_fail(struct gw_expansion *x, const struct gw_origin *origin, const 
 static char *
 unusable(const struct gw_definition *d)
 {
-	const char *dot = d->file ? strrchr(d->file, '.') : NULL;
-
 	if (!d->file)
 		return xstrdup("the commit has no run definition: none of .agola/config.star, "
 		               "config.jsonnet, config.json, config.yml or config.yaml exists; "
 		               "add .agola/config.yml");
 	if (d->problem)
 		return xasprintf("%s:1:1: %s", d->file, d->problem);
-	if (strcmp(dot, ".star") == 0)
-		return xasprintf("%s:1:1: Starlark is not supported; write the definition as "
-		                 ".agola/config.jsonnet, config.json or config.yml",
-		    d->file);
+	if (eval_unsupported(d->file))
+		return xasprintf("%s:1:1: %s", d->file, eval_unsupported(d->file));
 	if (d->eval_problem)
 		return xstrdup(d->eval_problem);
 	MUST(!gw_definition_is_program(d));

@@ -14,10 +14,6 @@
 
 #include <stdatomic.h>
 
-/* Looked for in this order; the first that the commit has is the one. */
-extern const char *const gw_definition_files[];
-extern const size_t gw_definition_nfiles;
-
 struct gw_definition {
 	const char *file; /* NULL: none of the names exists */
 	struct buf text;

@@ -1,0 +1,2 @@
+test -s README.md
+echo "all is well"
