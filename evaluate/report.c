@@ -206,7 +206,7 @@ put_place(struct buf *out, const char *trace, const char *file)
 		trace += *trace == '\n';
 	}
 	if (name)
-		buf_append(out, trace, name);
+		put_message(out, trace, name);
 	else
 		buf_puts(out, file);
 	buf_printf(out, ":%u:%u", name ? r.line : 1, name ? r.col : 1);
@@ -240,10 +240,11 @@ eval_report(struct buf *out, const char *raw, const char *mark, const char *file
 	if (strncmp(text, fixed, sizeof(fixed) - 1) == 0) {
 		text += sizeof(fixed) - 1;
 		name = place(text, &r, &len);
-		if (name == 0)
-			buf_printf(out, "%s:1:1", file);
+		if (name)
+			put_message(out, text, name);
 		else
-			buf_printf(out, "%.*s:%u:%u", (int)name, text, r.line, r.col);
+			buf_puts(out, file);
+		buf_printf(out, ":%u:%u", name ? r.line : 1, name ? r.col : 1);
 		text += len + (text[len] == ':');
 		trace = text + strlen(text);
 	} else {

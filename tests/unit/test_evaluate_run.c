@@ -7,12 +7,20 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "evaluate/confine.h"
 #include "evaluate/evaluate.h"
 #include "evaluate/message.h"
 #include "evaluate/scan.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define FILE_NAME ".agola/config.jsonnet"
 
@@ -439,6 +447,40 @@ closed_world(void **state)
 	gives(NULL, "std.trace('x', 1)", "1\n");
 }
 
+/* Were the evaluator taken over, this is all that it could do. */
+static void
+what_the_child_may(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (EVAL_SANITIZED)
+		skip();
+	fflush(stdout);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char sh[] = "sh", *argv[] = { sh, NULL }, *envp[] = { NULL };
+		unsigned allowed = 0;
+
+		eval_confine(64u << 20, 5);
+		allowed |= open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0 ? 1u : 0;
+		allowed |= socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 2u : 0;
+		allowed |= fork() >= 0 ? 4u : 0;
+		allowed |= execve("/bin/sh", argv, envp) == 0 ? 8u : 0;
+		allowed |= kill(getppid(), 0) == 0 ? 16u : 0;
+		allowed |= mkdir("/tmp/evaluate", 0700) == 0 ? 32u : 0;
+		allowed |= dup(STDOUT_FILENO) >= 0 ? 64u : 0;
+		volatile char *memory = malloc(128u << 20);
+		allowed |= memory ? 128u : 0;
+		_exit((int)allowed);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -458,6 +500,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(closed_world),
+		cmocka_unit_test(what_the_child_may),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
