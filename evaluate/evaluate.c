@@ -29,7 +29,7 @@ struct evaluation {
 	bool done; /* out or *problem is set */
 };
 
-static void PRINTF(2, 3) problem(struct evaluation *e, const char *fmt, ...)
+static void PRINTF(2, 3) say_problem(struct evaluation *e, const char *fmt, ...)
 {
 	auto_free char *text = NULL;
 	va_list ap;
@@ -63,14 +63,14 @@ start_message(struct evaluation *e)
 	char limit[24];
 
 	if (!ctx || strlen(ctx) >= EVAL_CONTEXT_MAX)
-		problem(e, "the name of the branch or tag is not UTF-8, or too long");
+		say_problem(e, "the name of the branch or tag is not UTF-8, or too long");
 	else if (strlen(e->s->file) > EVAL_PATH_MAX)
-		problem(e, "the name of the file is too long");
+		say_problem(e, "the name of the file is too long");
 	else if (e->s->len > EVAL_CONTENT_MAX)
-		problem(e, "the definition is too large: %zu bytes, at most %u are allowed",
+		say_problem(e, "the definition is too large: %zu bytes, at most %u are allowed",
 		    e->s->len, EVAL_CONTENT_MAX);
 	else if (memchr(e->s->text, '\0', e->s->len))
-		problem(e, "the file contains a NUL character");
+		say_problem(e, "the file contains a NUL character");
 	if (e->done)
 		return false;
 	snprintf(memory, sizeof(memory), "%zu", e->memory);
@@ -211,17 +211,19 @@ static void
 ended(struct evaluation *e, int status, bool late)
 {
 	if (late)
-		problem(
+		say_problem(
 		    e, "the evaluation did not end within %u s; does it loop?", e->wall_ms / 1000);
 	else if (status == 128 + SIGXCPU)
-		problem(e, "the evaluation needs more than %u s of processor time; does it loop?",
+		say_problem(e,
+		    "the evaluation needs more than %u s of processor time; does it loop?",
 		    e->cpu_s);
 	else if (status == 128 + SIGSEGV || status == 128 + SIGBUS)
-		problem(e, "the evaluation ran out of stack: the definition is nested too deeply");
+		say_problem(
+		    e, "the evaluation ran out of stack: the definition is nested too deeply");
 	else if (status == 128 + SIGABRT)
-		problem(e, "the evaluation needs more than %zu MiB of memory", e->memory >> 20);
+		say_problem(e, "the evaluation needs more than %zu MiB of memory", e->memory >> 20);
 	else
-		problem(e, "the evaluation ended unexpectedly (status %d)", status);
+		say_problem(e, "the evaluation ended unexpectedly (status %d)", status);
 }
 
 static int
@@ -251,17 +253,17 @@ run(struct evaluation *e, struct err **err)
 }
 
 int
-eval_run(struct buf *out, char **what, const struct eval_source *s, struct err **err)
+eval_run(struct buf *out, char **problem, const struct eval_source *s, struct err **err)
 {
 	struct evaluation e = { .s = s,
 		.cpu_s = s->cpu_s ? s->cpu_s : EVAL_CPU_S,
 		.wall_ms = s->wall_ms ? s->wall_ms : EVAL_WALL_MS,
 		.memory = s->memory ? s->memory : EVAL_MEMORY_MAX,
 		.out = out,
-		.problem = what };
+		.problem = problem };
 	int rc = 0;
 
-	*what = NULL;
+	*problem = NULL;
 	if (start_message(&e))
 		rc = run(&e, err);
 	buf_free(&e.to);

@@ -15,7 +15,7 @@ static const struct {
 	[EVAL_START] = { 5, EVAL_CONTENT_MAX + EVAL_CONTEXT_MAX + EVAL_PATH_MAX + 256, false },
 	[EVAL_FILE] = { 1, EVAL_CONTENT_MAX + EVAL_PATH_MAX + 1, false },
 	[EVAL_REFUSED] = { 0, EVAL_REPORT_MAX, true },
-	[EVAL_IMPORT] = { 2, 8 * EVAL_PATH_MAX, false },
+	[EVAL_IMPORT] = { 2, (size_t)8 * EVAL_PATH_MAX, false },
 	[EVAL_RESULT] = { 0, EVAL_CONTENT_MAX, false },
 	[EVAL_FAILED] = { 0, EVAL_REPORT_MAX, true },
 };

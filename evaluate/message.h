@@ -20,7 +20,7 @@
 #include <stddef.h>
 
 #define EVAL_TEXTS_MAX 5
-#define EVAL_PATH_MAX 1024           /* bytes of a path in the repository */
+#define EVAL_PATH_MAX 1024u          /* bytes of a path in the repository */
 #define EVAL_REPORT_MAX 8192         /* bytes of an error's report; the rest is cut off */
 #define EVAL_CONTENT_MAX (1u << 20)  /* bytes of a source, an imported file, an output */
 #define EVAL_CONTEXT_MAX (64u << 10) /* bytes of the context as JSON */

@@ -65,7 +65,7 @@ eval_path(char **out, const char *dir, const char *path, struct err **err)
 		return err_set(
 		    err, ERR_INVALID, "it is absolute; write it relative to the importing file");
 	if (n > EVAL_PATH_MAX || strlen(dir) > EVAL_PATH_MAX)
-		return err_set(err, ERR_INVALID, "it is longer than %d bytes", EVAL_PATH_MAX);
+		return err_set(err, ERR_INVALID, "it is longer than %u bytes", EVAL_PATH_MAX);
 	if (has_control(path) || has_control(dir))
 		return err_set(err, ERR_INVALID, "it contains a control character");
 	rc = walk(&b, dir, err);
@@ -76,7 +76,7 @@ eval_path(char **out, const char *dir, const char *path, struct err **err)
 	if (n == 0 || b.len == 0 || path[n - 1] == '/')
 		return err_set(err, ERR_INVALID, "it is no file");
 	if (b.len > EVAL_PATH_MAX)
-		return err_set(err, ERR_INVALID, "it is longer than %d bytes", EVAL_PATH_MAX);
+		return err_set(err, ERR_INVALID, "it is longer than %u bytes", EVAL_PATH_MAX);
 	*out = buf_take(&b);
 	return 0;
 }

@@ -184,10 +184,13 @@ cut(struct buf *b, size_t max)
 static void
 put_message(struct buf *out, const char *s, size_t n)
 {
-	while (n > 0 && memchr(" \t\r\n", s[n - 1], 4))
+	while (n > 0 && (unsigned char)s[n - 1] <= ' ')
 		n--;
-	for (size_t i = 0; i < n; i++)
-		buf_putc(out, (unsigned char)s[i] < ' ' || s[i] == 0x7f ? ' ' : s[i]);
+	for (size_t i = 0; i < n; i++) {
+		bool control = (unsigned char)s[i] < ' ' || s[i] == 0x7f;
+
+		buf_append(out, control ? " " : &s[i], 1);
+	}
 }
 
 /* Place of the first line of the trace that is in the repository. */

@@ -76,6 +76,12 @@ skip_behind(struct scan *s, const char *mark)
 	s->at = p ? p + n : s->end;
 }
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* White space and comments. */
 static void
 skip_blank(struct scan *s)
@@ -86,7 +92,7 @@ skip_blank(struct scan *s)
 		} else if (starts(s, "/*")) {
 			s->at += 2;
 			skip_behind(s, "*/");
-		} else if (memchr(" \t\r\n", *s->at, 4)) {
+		} else if (is_blank(*s->at)) {
 			s->at++;
 		} else {
 			return;
