@@ -23,6 +23,9 @@ struct daemon_spec {
 	 * starting: then stop is called with what *state holds (may be NULL). */
 	int (*start)(void **state, struct loop *loop, void *cfg, struct err **err);
 	void (*stop)(void *state); /* stops and frees everything; runs on the loop thread */
+	/* Who waits for what, as one line of JSON, malloc'ed and bounded; optional. SIGUSR1 writes
+	 * it to stderr. */
+	char *(*dump)(void *state);
 };
 
 /* Call as the whole body of main(). */

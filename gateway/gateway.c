@@ -4,6 +4,7 @@
 #include "common/http_server.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "gateway/dump.h"
 #include "gateway/git_server.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
@@ -81,6 +82,7 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	gw->cfg = cfg;
 	gw->loop = loop;
 	crypto_init();
+	gw_meter_init();
 	rc = make_data_dir(gw->cfg->data_dir, err);
 	if (rc == 0 && gw_store_migrate(gw->cfg->database, err) < 0)
 		rc = err_wrap(err, "database");

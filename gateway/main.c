@@ -1,6 +1,7 @@
 #include "common/daemon.h"
 #include "evaluate/evaluate.h"
 #include "gateway/config.h"
+#include "gateway/dump.h"
 #include "gateway/gateway.h"
 
 int
@@ -14,6 +15,7 @@ main(int argc, char **argv)
 		.check = gw_config_check,
 		.start = gw_start,
 		.stop = gw_stop,
+		.dump = gw_dump,
 	};
 
 	if (eval_is_child(argc, argv))

@@ -1,5 +1,6 @@
 #include "common/daemon.h"
 #include "runservice/config.h"
+#include "runservice/dump.h"
 #include "runservice/runservice.h"
 
 int
@@ -13,6 +14,7 @@ main(int argc, char **argv)
 		.check = rs_config_check,
 		.start = rs_start,
 		.stop = rs_stop,
+		.dump = rs_dump,
 	};
 	return daemon_main(argc, argv, &spec);
 }
