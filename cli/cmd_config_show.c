@@ -2,6 +2,7 @@
 #include "definition.h"
 
 #include "common/mem.h"
+#include "rundef/print.h"
 
 #include <string.h>
 
@@ -176,43 +177,25 @@ show_dot(struct show *s)
 
 /* --- as JSON --- */
 
-static json_t *
-texts_json(char *const *list, size_t n)
-{
-	json_t *j = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(j, json_string(list[i]));
-	return j;
-}
-
-static json_t *
-task_json(const struct show *s, const struct rundef_task *t)
-{
-	json_t *depends = json_array();
-	json_t *steps = json_array();
-
-	for (size_t i = 0; i < t->ndepends; i++)
-		json_array_append_new(
-		    depends, json_pack("{s:s,s:o}", "task", t->depends[i].task, "conditions",
-		                 texts_json(t->depends[i].conditions, t->depends[i].nconditions)));
-	for (size_t i = 0; i < t->nsteps; i++)
-		json_array_append_new(steps, json_string(t->steps[i].name));
-	return json_pack("{s:s,s:i,s:b,s:b,s:b,s:s,s:o,s:o}", "name", t->name, "level",
-	    (int)t->level, "skipped", !rundef_when_matches(&t->when, &s->ref), "approval",
-	    t->approval, "ignore_failure", t->ignore_failure, "image", image_of(t), "depends",
-	    depends, "steps", steps);
-}
-
+/* The language's own printer says what a run is; added to it is what the context makes of it. */
 static json_t *
 run_json(const struct show *s, const struct rundef_run *run)
 {
-	json_t *tasks = json_array();
+	auto_buf text = BUF_INIT;
+	json_t *j = NULL;
 
-	for (size_t i = 0; i < run->ntasks; i++)
-		json_array_append_new(tasks, task_json(s, &run->tasks[i]));
-	return json_pack("{s:s,s:b,s:o}", "name", run->name, "created",
-	    rundef_when_matches(&run->when, &s->ref), "tasks", tasks);
+	rundef_print_run_json(&text, run);
+	MUST(json_parse(&j, buf_str(&text), text.len, NULL) == 0);
+	json_object_set_new(j, "created", json_boolean(rundef_when_matches(&run->when, &s->ref)));
+	for (size_t i = 0; i < run->ntasks; i++) {
+		const struct rundef_task *t = &run->tasks[i];
+		json_t *task = json_array_get(json_member(j, "tasks"), i);
+
+		json_object_set_new(task, "level", json_integer(t->level));
+		json_object_set_new(
+		    task, "skipped", json_boolean(!rundef_when_matches(&t->when, &s->ref)));
+	}
+	return j;
 }
 
 static void
@@ -223,9 +206,10 @@ show_json(const struct show *s)
 
 	for (size_t i = 0; i < s->d->def->nruns; i++)
 		json_array_append_new(runs, run_json(s, &s->d->def->runs[i]));
-	auto_json *j = json_pack("{s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s},s:o}", "file", s->d->name,
+	auto_json *j = json_pack("{s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s},s:s,s:o}", "file", s->d->name,
 	    "context", "ref_type", x->ref_type, "ref", x->ref, "branch", x->branch, "tag", x->tag,
-	    "pull_request_id", x->pull_request_id, "commit_sha", x->commit_sha, "runs", runs);
+	    "pull_request_id", x->pull_request_id, "commit_sha", x->commit_sha, "version",
+	    s->d->def->v1 ? "v1" : "v0", "runs", runs);
 	cli_print_json(j);
 }
 

@@ -403,6 +403,24 @@ test_show_json(void **state)
 	const json_t *dep = json_array_get(json_member(c, "depends"), 0);
 	assert_string_equal(json_text(dep, "task"), "b");
 	assert_int_equal(json_array_size(json_member(dep, "conditions")), 2);
+	/* All that the definition says, as its own printer has it: what is false is left out. */
+	const json_t *a = json_array_get(json_member(one, "tasks"), 2);
+	assert_null(json_member(a, "approval"));
+	assert_string_equal(json_text(a, "working_dir"), "~/project");
+	const json_t *step = json_array_get(json_member(a, "steps"), 0);
+	assert_string_equal(json_text(json_member(step, "run"), "command"), "x");
+	assert_string_equal(json_text(j, "version"), "v0");
+	/* The tasks of a matrix, one by one. */
+	put("a.yml", "version: v1\nruns:\n- name: r\n  tasks:\n  - name: t\n    matrix: {A: "
+	             "[x, y]}\n    runtime: {containers: [{image: i}]}\n");
+	json_decref(j);
+	assert_int_equal(SHOW("a.yml", "--json"), 0);
+	assert_int_equal(json_parse(&j, out, strlen(out), NULL), 0);
+	assert_string_equal(json_text(j, "version"), "v1");
+	one = json_array_get(json_member(j, "runs"), 0);
+	assert_int_equal(json_array_size(json_member(one, "tasks")), 2);
+	a = json_array_get(json_member(one, "tasks"), 1);
+	assert_string_equal(json_text(json_member(a, "environment"), "A"), "y");
 }
 
 static void
