@@ -4,6 +4,7 @@
 #include "evaluate/confine.h"
 #include "evaluate/evaluate.h"
 #include "evaluate/message.h"
+#include "evaluate/native.h"
 #include "evaluate/report.h"
 #include "evaluate/scan.h"
 #include "evaluate/vm.h"
@@ -200,6 +201,7 @@ eval_child(void)
 	w.output_max = strtoull(m.texts[4], NULL, 10);
 	w.file = xstrdup(m.texts[2]);
 	ctx = xstrdup(m.texts[3]);
+	eval_native_load();
 	eval_confine(memory, strtoull(m.texts[1], NULL, 10));
 	prepare(&w, &name, &source, w.file, m.content, m.len);
 	buf_consume(&w.in, m.size);

@@ -44,6 +44,11 @@ std {
   escapeStringXML(v)::
     local m = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;', "'": '&apos;' };
     std.join('', [if std.objectHas(m, c) then m[c] else c for c in std.stringChars(std.toString(v))]),
+  local digest(name) = function(str) if std.isString(str) then std.native('millrace.' + name)(str, std.length(str)) else error 'std.%s: want a string, got %s' % [name, std.type(str)],
+  sha1:: digest('sha1'),
+  sha256:: digest('sha256'),
+  sha512:: digest('sha512'),
+  sha3:: digest('sha3'),
   xor(a, b):: if std.isBoolean(a) && std.isBoolean(b) then a != b else error 'std.xor: want booleans',
   xnor(a, b):: if std.isBoolean(a) && std.isBoolean(b) then a == b else error 'std.xnor: want booleans',
   isEven(n):: self.round(n) % 2 == 0,

@@ -17,7 +17,8 @@ typedef int eval_import_fn(
 
 enum eval_vm_end { EVAL_VM_OK, EVAL_VM_ERROR, EVAL_VM_MEMORY };
 /* Evaluates source, named name, with ctx as top-level argument. *out: the output or the error,
- * malloc'ed, NULL after EVAL_VM_MEMORY. There are no other native functions or variables. */
+ * malloc'ed, NULL after EVAL_VM_MEMORY. Native functions are those of
+ * native.h; there are no variables. */
 enum eval_vm_end eval_vm_run(char **out, const char *name, const char *source, const char *ctx,
     eval_import_fn *import, void *arg);
 

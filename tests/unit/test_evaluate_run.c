@@ -310,6 +310,16 @@ newer_library(void **state)
 		{ "std.round(1000 * std.atan2(1, -1)) == std.round(750 * std.pi) && "
 		  "std.atan2(0, 0) == 0 && std.atan2(-1, 0) < 0",
 		    "true" },
+		/* As sha1sum and its like have them. */
+		{ "std.sha1('abc')", "\"a9993e364706816aba3e25717850c26c9cd0d89d\"" },
+		{ "std.sha256('\u00e9')",
+		    "\"4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c\"" },
+		{ "std.sha512('abc')",
+		    "\"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+		    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\"" },
+		{ "std.sha3('abc')",
+		    "\"b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e"
+		    "10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0\"" },
 		{ "local s = std; s.trim(std.thisFile)", "\"" FILE_NAME "\"" },
 	};
 
@@ -320,6 +330,8 @@ newer_library(void **state)
 		buf_printf(&all, "(%s) == (%s),\n", cases[i].text, cases[i].want);
 	buf_puts(&all, "]))");
 	gives(NULL, buf_str(&all), "\"[ ]\"\n"); /* indices of those that are wrong */
+	fails(NULL, "std.sha256([1])", FILE_NAME ":1:1: Jsonnet: std.sha256: want a string, got ");
+	fails(NULL, "std.sha1('a\\u0000b')", FILE_NAME ":1:1: Jsonnet: want a text without NUL");
 }
 
 /* Every name of the table is there, and libjsonnet does not have it by itself: then it would have
