@@ -33,10 +33,10 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIE -pthread -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL := -pie -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage) $(LDFLAGS)
-LIBS_ALL := $(PKG_LIBS) -lnng -lre2 -lstdc++ -lm
+LIBS_ALL := $(PKG_LIBS) -lnng -lre2 -ljsonnet -lstdc++ -lm
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
 
-LIBDIRS := common proto rundef gateway runservice executor toolbox cli
+LIBDIRS := common proto rundef evaluate gateway runservice executor toolbox cli
 PROTOS := $(wildcard proto/*.proto)
 GEN_PROTO_C := $(PROTOS:proto/%.proto=$(B)/gen/proto/%.pb-c.c)
 GEN_PROTO_H := $(PROTOS:proto/%.proto=$(B)/gen/proto/%.pb-c.h)
@@ -46,8 +46,9 @@ obj_of = $(patsubst %.c,$(B)/obj/%.o,$(call src_of,$(1)))
 lib_objs_proto := $(GEN_PROTO_C:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 lib_objs_gateway := $(B)/obj/gen/gateway_schema.o
 lib_objs_runservice := $(B)/obj/gen/runservice_schema.o
+# The shims of RE2 and libjsonnet are C++.
 lib_objs_rundef := $(patsubst rundef/%.cc,$(B)/obj/rundef/%.o,$(wildcard rundef/*.cc))
-# RE2's shim is C++: needed by rundef only.
+lib_objs_evaluate := $(patsubst evaluate/%.cc,$(B)/obj/evaluate/%.o,$(wildcard evaluate/*.cc)) $(B)/obj/gen/evaluate_std.o
 
 define lib_rule
 $(B)/lib/lib$(1).a: $(call obj_of,$(1)) $(lib_objs_$(1))
@@ -62,10 +63,10 @@ BINS := $(DAEMONS:%=$(BIN)/millrace-%) $(BIN)/millrace $(BIN)/millrace-toolbox
 .PHONY: all
 all: $(BINS)
 
-libs_gateway := gateway rundef proto common
+libs_gateway := gateway rundef evaluate proto common
 libs_runservice := runservice proto common
 libs_executor := executor proto common
-libs_cli := cli rundef common
+libs_cli := cli rundef evaluate common
 libpaths = $(patsubst %,$(B)/lib/lib%.a,$(1))
 link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_ALL)
 
@@ -115,6 +116,10 @@ $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h: proto/%.proto $(PROTOS)
 $(B)/gen/%_schema.c: $(wildcard gateway/schema/*.sql) $(wildcard runservice/schema/*.sql) common/schema2c.sh
 	$(call say,SCHEMA,$@)
 	$(Q)mkdir -p $(@D) && sh common/schema2c.sh $* $(sort $(wildcard $*/schema/*.sql)) >$@
+
+$(B)/gen/evaluate_std.c: evaluate/std.libsonnet evaluate/std2c.sh
+	$(call say,STD,$@)
+	$(Q)mkdir -p $(@D) && sh evaluate/std2c.sh $< >$@
 
 # --- tests ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))

@@ -58,6 +58,9 @@ make_pools(struct gateway *gw)
 	gw->git_pool = work_new(gw->loop,
 	    &(struct work_options){
 	        .name = "git", .threads = GW_GIT_THREADS, .queue_max = GW_GIT_QUEUE_MAX });
+	gw->eval_pool = work_new(gw->loop,
+	    &(struct work_options){
+	        .name = "evaluate", .threads = GW_EVAL_THREADS, .queue_max = GW_EVAL_QUEUE_MAX });
 }
 
 static int
@@ -140,12 +143,15 @@ gw_stop(void *state)
 	if (!gw)
 		return;
 	gw->stopping = true;
+	atomic_store(&gw->eval_stop, true);
 	if (gw->http)
 		http_server_close(gw->http);
 	if (gw->db_pool)
 		work_stop(gw->db_pool);
 	if (gw->git_pool)
 		work_stop(gw->git_pool);
+	if (gw->eval_pool)
+		work_stop(gw->eval_pool);
 	if (gw->login_pool)
 		work_stop(gw->login_pool);
 	/* The results of the last jobs are posted: let them answer. */
@@ -159,6 +165,8 @@ gw_stop(void *state)
 		work_free(gw->db_pool);
 	if (gw->git_pool)
 		work_free(gw->git_pool);
+	if (gw->eval_pool)
+		work_free(gw->eval_pool);
 	if (gw->login_pool)
 		work_free(gw->login_pool);
 	gw_limit_free(gw->login_names);

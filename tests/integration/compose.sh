@@ -59,44 +59,35 @@ MILLRACE_USER=demo
 tap_ok "a user is made" admin user create --username demo
 MILLRACE_TOKEN=$(admin user token create --username demo --tokenname t)
 
-{
-	cat <<'YAML'
-runs:
-  - name: fan out
-    tasks:
-      - name: root
-        runtime: {containers: [{image: busybox}]}
-        working_dir: /w
-        steps:
-          - clone: {}
-          - run: {name: makes, tty: false, command: echo hello >greeting}
-          - save_to_workspace: {contents: [{source_dir: ., paths: [greeting]}]}
-YAML
-	for i in 1 2 3 4 5 6; do
-		cat <<YAML
-      - name: part $i
-        runtime: {containers: [{image: busybox}]}
-        working_dir: /w
-        steps:
-          - restore_workspace: {dest_dir: .}
-          - run: {name: waits, tty: false, command: "echo began; while [ ! -e /w/go ]; do sleep 0.1; done; cat greeting; echo $i >made$i"}
-          - save_to_workspace: {contents: [{source_dir: ., paths: [made$i]}]}
-        depends: [root]
-YAML
-	done
-	cat <<'YAML'
-      - name: end
-        runtime: {containers: [{image: busybox}]}
-        working_dir: /w
-        steps:
-          - restore_workspace: {dest_dir: .}
-          - run: {name: counts, tty: false, command: cat made* | tr -d '\n'}
-        depends: [part 1, part 2, part 3, part 4, part 5, part 6]
-YAML
-} >"$T/definition"
-# busybox has no git: the clone is made in the image that has it.
-sed -i '0,/image: busybox/s//image: golang/' "$T/definition"
-directrun_start fan_out <"$T/definition"
+# In Jsonnet, so that the gateway's image evaluates it. busybox has no git: the clone is made in the image that has it.
+repo fan_out config.jsonnet <<'JSONNET'
+local task(name, image, depends, steps) = {
+  name: name,
+  runtime: { containers: [{ image: image }] },
+  working_dir: '/w',
+  depends: depends,
+  steps: steps,
+};
+local save(name) = { save_to_workspace: { contents: [{ source_dir: '.', paths: [name] }] } };
+local restore = { restore_workspace: { dest_dir: '.' } };
+local run(name, command) = { run: { name: name, tty: false, command: command } };
+local parts = std.range(1, 6);
+function(ctx) { runs: [{
+  name: 'fan out',
+  tasks:
+    [task('root', 'golang', [], [{ clone: {} }, run('makes', 'echo hello >greeting'), save('greeting')])] +
+    [
+      task('part %d' % i, 'busybox', ['root'], [
+        restore,
+        run('waits', 'echo began; while [ ! -e /w/go ]; do sleep 0.1; done; cat greeting; echo %d >made%d' % [i, i]),
+        save('made%d' % i),
+      ])
+      for i in parts
+    ] +
+    [task('end', 'busybox', ['part %d' % i for i in parts], [restore, run('counts', "cat made* | tr -d '\\n'")])],
+}] }
+JSONNET
+directrun_start fan_out
 all_began() {
 	local i
 	for i in 1 2 3 4 5 6; do
