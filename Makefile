@@ -46,8 +46,9 @@ obj_of = $(patsubst %.c,$(B)/obj/%.o,$(call src_of,$(1)))
 lib_objs_proto := $(GEN_PROTO_C:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 lib_objs_gateway := $(B)/obj/gen/gateway_schema.o
 lib_objs_runservice := $(B)/obj/gen/runservice_schema.o
+lib_objs_common := $(patsubst common/%.cc,$(B)/obj/common/%.o,$(wildcard common/*.cc))
 lib_objs_rundef := $(patsubst rundef/%.cc,$(B)/obj/rundef/%.o,$(wildcard rundef/*.cc))
-# RE2's shim is C++: needed by rundef only.
+# What includes RE2 is C++.
 
 define lib_rule
 $(B)/lib/lib$(1).a: $(call obj_of,$(1)) $(lib_objs_$(1))

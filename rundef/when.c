@@ -2,6 +2,8 @@
 #include "rundef_int.h"
 
 #include "common/mem.h"
+#include "common/re.h"
+#include "common/when.h"
 
 #include <string.h>
 #include <strings.h>
@@ -27,14 +29,14 @@ cond_read(struct rd *r, const struct yaml_node *n, struct rundef_cond *c)
 	}
 	auto_free char *message = NULL;
 	size_t bytes = 0;
-	c->compiled = rundef_re2_new(n->text + 1, n->text_len - 2, &message, &bytes);
+	c->compiled = re_new(n->text + 1, n->text_len - 2, &message, &bytes);
 	if (!c->compiled) {
 		rundef_error(r, n->pos, "wrong regular expression %.100s: %s", n->text, message);
 		return false;
 	}
 	c->text = rundef_dup(r, n);
 	if (!c->text || !rundef_charge(r, n->pos, bytes)) {
-		rundef_re2_free(steal(&c->compiled));
+		re_free(steal(&c->compiled));
 		free(steal(&c->text));
 		return false;
 	}
@@ -136,38 +138,35 @@ rundef_read_when(struct rd *r, const struct yaml_node *n, void *at)
 }
 
 static bool
-cond_matches(const struct rundef_cond *c, const char *s)
+cond_matches(const void *cond, const char *s)
 {
-	if (!c->regex)
-		return strcmp(c->text, s) == 0;
-	return c->compiled && rundef_re2_search(c->compiled, s, strlen(s));
+	const struct rundef_cond *c = cond;
+
+	return (!c->regex || c->compiled) &&
+	       when_text_matches(c->text, c->regex ? c->compiled : NULL, s);
 }
 
-/* before, turned on by any include and then off by any exclude. */
-static bool
-conds_apply(const struct rundef_conds *c, const char *s, bool before)
+static struct when_clause
+clause_of(const struct rundef_conds *c)
 {
-	bool match = before;
-
-	for (size_t i = 0; i < c->ninclude; i++)
-		match |= cond_matches(&c->include[i], s);
-	for (size_t i = 0; i < c->nexclude; i++)
-		match &= !cond_matches(&c->exclude[i], s);
-	return match;
+	return (struct when_clause){ .include = c->include,
+		.ninclude = c->ninclude,
+		.exclude = c->exclude,
+		.nexclude = c->nexclude,
+		.size = sizeof(*c->include),
+		.matches = cond_matches };
 }
 
 bool
 rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref)
 {
-	bool match = false;
+	struct when_clause branch = clause_of(&when->branch), tag = clause_of(&when->tag),
+	                   any = clause_of(&when->ref);
+	const struct when_ref of = {
+		.ref_type = ref->ref_type, .branch = ref->branch, .tag = ref->tag, .ref = ref->ref
+	};
 
-	if (!when->present)
-		return true;
-	if (strcmp(ref->ref_type, "branch") == 0 && *ref->branch)
-		match = conds_apply(&when->branch, ref->branch, match);
-	if (strcmp(ref->ref_type, "tag") == 0 && *ref->tag)
-		match = conds_apply(&when->tag, ref->tag, match);
-	return conds_apply(&when->ref, ref->ref, match);
+	return !when->present || when_matches(&branch, &tag, &any, &of);
 }
 
 static void
@@ -175,11 +174,11 @@ conds_fini(struct rundef_conds *c)
 {
 	for (size_t i = 0; i < c->ninclude; i++) {
 		free(c->include[i].text);
-		rundef_re2_free(c->include[i].compiled);
+		re_free(c->include[i].compiled);
 	}
 	for (size_t i = 0; i < c->nexclude; i++) {
 		free(c->exclude[i].text);
-		rundef_re2_free(c->exclude[i].compiled);
+		re_free(c->exclude[i].compiled);
 	}
 	free(c->include);
 	free(c->exclude);
