@@ -283,7 +283,7 @@ make_plan(struct rs_act *act, struct db *db, struct rs_run *run, struct err **er
 	auto_err why = NULL;
 	xfree_secret(act->reply, act->reply_len);
 	act->reply = NULL;
-	int rc = rs_plan_make(&act->reply, &act->reply_len, db, run, task, act->tx.rs->master_key,
+	int rc = rs_plan_make(&act->reply, &act->reply_len, db, run, task, act->tx.rs->keys,
 	    act->tx.rs->cfg->lease_ms, &why);
 	if (rc == 0)
 		return 0;

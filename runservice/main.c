@@ -1,10 +1,13 @@
 #include "common/daemon.h"
 #include "runservice/config.h"
+#include "runservice/rotate.h"
 #include "runservice/runservice.h"
 
 int
 main(int argc, char **argv)
 {
+	static const struct daemon_command rotate = { "rotate-master-key", "FILE",
+		"seal all secrets under the key in FILE from now on", rs_rotate };
 	const struct daemon_spec spec = {
 		.name = "millrace-runservice",
 		.config_size = sizeof(struct rs_config),
@@ -13,6 +16,7 @@ main(int argc, char **argv)
 		.check = rs_config_check,
 		.start = rs_start,
 		.stop = rs_stop,
+		.command = &rotate,
 	};
 	return daemon_main(argc, argv, &spec);
 }

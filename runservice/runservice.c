@@ -7,10 +7,13 @@
 #include "runservice/dispatch.h"
 #include "runservice/executors.h"
 #include "runservice/http.h"
+#include "runservice/keyring.h"
 #include "runservice/leader.h"
 #include "runservice/logs.h"
 #include "runservice/rpc_executor.h"
 #include "runservice/rpc_gateway.h"
+#include "runservice/scopes.h"
+#include "runservice/secrets.h"
 #include "runservice/store.h"
 #include "runservice/sweep.h"
 
@@ -186,13 +189,20 @@ claim_identity(struct rs *rs, struct err **err)
 static int
 read_keys(struct rs *rs, struct err **err)
 {
-	static const char purpose[] = "millrace object urls";
-	int rc = crypto_read_key_file(rs->master_key, rs->cfg->master_key_file, err);
-	if (rc == 0)
-		rc = crypto_read_key_file(rs->gateway_key, rs->cfg->gateway_key_file, err);
-	if (rc == 0)
-		crypto_hmac_sha256(rs->object_key, rs->master_key, sizeof(rs->master_key), purpose,
-		    sizeof(purpose) - 1);
+	auto_free char *next = xasprintf("%s/" RS_KEYRING_NEXT, rs->cfg->data_dir);
+	int rc = rs_keyring_new(&rs->keys, rs->cfg->master_key_file, next, err);
+	return rc == 0 ? crypto_read_key_file(rs->gateway_key, rs->cfg->gateway_key_file, err) : rc;
+}
+
+static int
+open_database(struct rs *rs, struct err **err)
+{
+	int rc = rs_store_migrate(rs->cfg->database, NULL, err);
+	if (rc != 0)
+		return rc;
+	struct db *db = rs_store_open(rs->cfg->database, NULL);
+	rc = rs_secrets_start(rs->object_key, db, rs->keys, err);
+	db_free(db);
 	return rc;
 }
 
@@ -255,11 +265,18 @@ make_parts(struct rs *rs)
 static int
 listen_rpc(struct rs *rs, struct err **err)
 {
-	size_t n = rs_rpc_gateway_len + rs_rpc_executor_len;
-	struct rpc_method *methods = xcalloc(n, sizeof(*methods));
-	memcpy(methods, rs_rpc_gateway, rs_rpc_gateway_len * sizeof(*methods));
-	memcpy(
-	    methods + rs_rpc_gateway_len, rs_rpc_executor, rs_rpc_executor_len * sizeof(*methods));
+	const struct {
+		const struct rpc_method *list;
+		size_t n;
+	} tables[] = { { rs_rpc_gateway, rs_rpc_gateway_len }, { rs_rpc_scopes, rs_rpc_scopes_len },
+		{ rs_rpc_executor, rs_rpc_executor_len } };
+	struct rpc_method *methods = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		methods = xreallocarray(methods, n + tables[i].n, sizeof(*methods));
+		memcpy(methods + n, tables[i].list, tables[i].n * sizeof(*methods));
+		n += tables[i].n;
+	}
 	rs->methods = methods;
 	const struct rpc_tls tls = { .cert_file = rs->cfg->cert_file,
 		.key_file = rs->cfg->key_file };
@@ -299,10 +316,10 @@ rs_start(void **state, struct loop *loop, void *cfg, struct err **err)
 		rc = claim_identity(rs, err);
 	auto_free char *objects = xasprintf("%s/objects", rs->cfg->data_dir);
 	if (rc == 0)
+		rc = open_database(rs, err);
+	if (rc == 0)
 		rc = objstore_dir_new(
 		    &rs->objects, objects, rs->cfg->object_url, rs->object_key, err);
-	if (rc == 0)
-		rc = rs_store_migrate(rs->cfg->database, NULL, err);
 	if (rc != 0)
 		return rc;
 	make_parts(rs);
@@ -351,6 +368,7 @@ rs_stop(void *state)
 	if (rs->lock_fd >= 0)
 		close(rs->lock_fd);
 	free(rs->methods);
+	rs_keyring_free(rs->keys);
 	explicit_bzero(rs, sizeof(*rs));
 	free(rs);
 }

@@ -20,6 +20,7 @@
 
 struct db;
 struct http_server;
+struct rs_keyring;
 struct rs_leader;
 struct rs_executors;
 struct rs_dispatch;
@@ -30,12 +31,13 @@ struct rs {
 	struct loop *loop;
 	const struct rs_config *cfg;
 	int lock_fd;
-	char holder[40]; /* identity of this replica */
-	uint8_t master_key[CRYPTO_KEY_LEN], gateway_key[CRYPTO_KEY_LEN], object_key[CRYPTO_KEY_LEN];
+	char holder[40];         /* identity of this replica */
+	struct rs_keyring *keys; /* master keys; any thread */
+	uint8_t gateway_key[CRYPTO_KEY_LEN], object_key[CRYPTO_KEY_LEN];
 	struct objstore *objects;
 	struct work_pool *db_pool, *io_pool;
 	struct rpc_server *rpc;
-	struct rpc_method *methods; /* both tables of methods, for the server */
+	struct rpc_method *methods; /* all tables of methods, for the server */
 	struct http_server *http;
 	struct rs_leader *leader;
 	struct rs_executors *executors;
