@@ -551,27 +551,40 @@ start(const struct method *m, struct rpc_call *call, const uint8_t *body, size_t
 	rs_db_submit(rs, m->job, 0, &j->job);
 }
 
-#define METHOD(id_, type_, check_, work_)                                                          \
-	static void id_(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)          \
+/* A handler is not told its method's name: each method has one of its own. */
+#define METHOD(name_)                                                                              \
+	static void on_##name_(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)   \
 	{                                                                                          \
-		static const struct method m = { "scopes", &type_, check_, work_ };                \
-		start(&m, call, body, len, rs);                                                    \
+		start(&name_, call, body, len, rs);                                                \
 	}
-METHOD(on_secret_list, millrace__scope_list_request__descriptor, check_list, list_secrets)
-METHOD(on_secret_put, millrace__secret_put_request__descriptor, check_secret, put_secret)
-METHOD(on_secret_delete, millrace__scope_delete_request__descriptor, check_delete, delete_secret)
-METHOD(on_variable_list, millrace__scope_list_request__descriptor, check_list, list_variables)
-METHOD(on_variable_put, millrace__variable_put_request__descriptor, check_variable, put_variable)
-METHOD(
-    on_variable_delete, millrace__scope_delete_request__descriptor, check_delete, delete_variable)
-METHOD(on_scope_delete, millrace__scope_drop_request__descriptor, check_drop, drop_scopes)
+static const struct method secret_list = { "secret-list", &millrace__scope_list_request__descriptor,
+	check_list, list_secrets };
+static const struct method secret_put = { "secret-put", &millrace__secret_put_request__descriptor,
+	check_secret, put_secret };
+static const struct method secret_delete = { "secret-delete",
+	&millrace__scope_delete_request__descriptor, check_delete, delete_secret };
+static const struct method variable_list = { "variable-list",
+	&millrace__scope_list_request__descriptor, check_list, list_variables };
+static const struct method variable_put = { "variable-put",
+	&millrace__variable_put_request__descriptor, check_variable, put_variable };
+static const struct method variable_delete = { "variable-delete",
+	&millrace__scope_delete_request__descriptor, check_delete, delete_variable };
+static const struct method scope_delete = { "scope-delete",
+	&millrace__scope_drop_request__descriptor, check_drop, drop_scopes };
+METHOD(secret_list)
+METHOD(secret_put)
+METHOD(secret_delete)
+METHOD(variable_list)
+METHOD(variable_put)
+METHOD(variable_delete)
+METHOD(scope_delete)
 
 const struct rpc_method rs_rpc_scopes[] = {
 	{ "secret.list", on_secret_list, 64 << 10 },
 	{ "secret.put", on_secret_put, 0 },
 	{ "secret.delete", on_secret_delete, 8 << 10 },
 	{ "variable.list", on_variable_list, 64 << 10 },
-	{ "variable.put", on_variable_put, 2 * RS_VARIABLE_BYTES_MAX },
+	{ "variable.put", on_variable_put, RS_VARIABLE_BYTES_MAX + 8192 },
 	{ "variable.delete", on_variable_delete, 8 << 10 },
 	{ "scope.delete", on_scope_delete, 64 << 10 },
 };
