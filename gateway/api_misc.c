@@ -2,6 +2,7 @@
 
 #include "common/buf.h"
 #include "common/daemon.h"
+#include "common/mem.h"
 #include "common/metrics.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
@@ -9,11 +10,25 @@
 #include "gateway/rs_client.h"
 #include "gateway/store.h"
 
+#include <string.h>
+
 void
 gw_api_version(struct gw_req *rq)
 {
 	gw_reply_json(
 	    rq, 200, json_pack("{s:s, s:s}", "service", "gateway", "version", daemon_version()));
+}
+
+/* For web pages: a script that says where the API is. */
+void
+gw_api_config_js(struct gw_req *rq)
+{
+	auto_json *config =
+	    json_pack("{s:s, s:s}", "API_URL", rq->gw->cfg->public_url, "API_BASE_PATH", GW_API);
+	auto_free char *text = json_print(config);
+	const char *script = gw_req_printf(rq, "window.CONFIG = %s;\n", text);
+
+	gw_reply_bytes(rq, 200, "application/javascript", script, strlen(script));
 }
 
 void

@@ -377,7 +377,8 @@ setup(void **state)
 		.rpc_key_file = xasprintf("%s/key", f->dir),
 		.admin_token = xstrdup(ADMIN),
 		.data_dir = xasprintf("%s/data", f->dir),
-		.db_threads = 2 };
+		.db_threads = 2,
+		.session_ms = 3600000 };
 	start_gateway(f);
 	*state = f;
 	return 0;
@@ -713,7 +714,7 @@ unknown_paths(void **state)
 	assert_non_null(strcasestr(buf_str(&a.head), "Content-Type: text/plain"));
 	answer_fini(&a);
 	expect(f, "PUT", "/user", ADMIN, "{}", 404, "");
-	expect(f, "GET", "/projects/x", ADMIN, NULL, 404, "");
+	expect(f, "GET", "/projects", ADMIN, NULL, 404, "");
 	expect(f, "GET", "!/healthz", NULL, NULL, 200, "ok\n");
 	expect(f, "GET", "!/metrics", NULL, NULL, 200, NULL);
 }
