@@ -32,7 +32,7 @@ int gw_store_paged(struct db_result **out, size_t *n, bool *more, struct db *db,
 extern const struct db_stmt gw_store_user_stmts[GW_STORE_USER_NSTMTS];
 #define GW_STORE_ORG_NSTMTS 18
 extern const struct db_stmt gw_store_org_stmts[GW_STORE_ORG_NSTMTS];
-#define GW_STORE_GROUP_NSTMTS 9
+#define GW_STORE_GROUP_NSTMTS 10
 extern const struct db_stmt gw_store_group_stmts[GW_STORE_GROUP_NSTMTS];
 #define GW_STORE_PROJECT_NSTMTS 7
 extern const struct db_stmt gw_store_project_stmts[GW_STORE_PROJECT_NSTMTS];

@@ -1,0 +1,40 @@
+/*
+ * scope.h - where secrets and variables belong: the project or project group of a path, and what is
+ * above it. The runservice keeps them by these ids and knows no paths.
+ */
+#ifndef GATEWAY_SCOPE_H
+#define GATEWAY_SCOPE_H
+
+#include "common/err.h"
+#include "common/json.h"
+#include "gateway.pb-c.h"
+
+#include <stddef.h>
+
+struct db;
+struct gw_req;
+
+/* Nearest first, up to the root group; all in the request's arena. */
+struct gw_scopes {
+	size_t n;
+	char **ids, **paths;
+};
+
+/* Of the path's {p} or {pg}, into rq->op. Database thread. */
+int gw_scopes_find(struct gw_req *rq, struct db *db, struct err **err) MUSTCHECK;
+struct gw_scopes *gw_scopes_of(const struct gw_req *rq); /* what gw_scopes_find() found */
+/* "" for NULL and for an id that is not among them. */
+const char *gw_scopes_path(const struct gw_scopes *s, const char *id);
+/* The list that the query asks for: tree, removeoverridden. Points into s. */
+Millrace__ScopeListRequest gw_scopes_list(const struct gw_req *rq);
+
+/* --- what the REST API shows and takes; pure --- */
+json_t *gw_secret_json(const Millrace__Secret *s, const struct gw_scopes *scopes);
+json_t *gw_variable_json(const Millrace__Variable *v, const struct gw_scopes *scopes);
+/* Values of a body into q, malloc'ed part by part: gw_variable_values_fini(). ERR_INVALID
+ * invalidVariableValues says which and why. */
+int gw_variable_values(
+    Millrace__VariablePutRequest *q, const json_t *values, struct err **err) MUSTCHECK;
+void gw_variable_values_fini(Millrace__VariablePutRequest *q);
+
+#endif
