@@ -38,6 +38,8 @@ extern const struct db_stmt gw_store_group_stmts[GW_STORE_GROUP_NSTMTS];
 extern const struct db_stmt gw_store_project_stmts[GW_STORE_PROJECT_NSTMTS];
 #define GW_STORE_REMOTE_NSTMTS 12
 extern const struct db_stmt gw_store_remote_stmts[GW_STORE_REMOTE_NSTMTS];
+#define GW_STORE_DROPPED_NSTMTS 2
+extern const struct db_stmt gw_store_dropped_stmts[GW_STORE_DROPPED_NSTMTS];
 #define GW_STORE_AUDIT_NSTMTS 5
 extern const struct db_stmt gw_store_audit_stmts[GW_STORE_AUDIT_NSTMTS];
 

@@ -27,7 +27,7 @@
 	"{\"name\":\"" name "\",\"type\":\"internal\",\"data\":{\"k\":\"" value "\"}}"
 #define V(name, secret)                                                                            \
 	"{\"name\":\"" name "\",\"values\":[{\"secret_name\":\"" secret "\",\"secret_var\":\"k\"}" \
-	                                                                "]}"
+	"]}"
 
 static pid_t runservice;
 
@@ -122,14 +122,20 @@ setup(void **state)
 	return 0;
 }
 
-static int
-teardown(void **state)
+static void
+stop_runservice(void)
 {
 	int status;
 
 	kill(runservice, SIGTERM);
 	assert_int_equal(waitpid(runservice, &status, 0), runservice);
 	assert_int_equal(status, 0);
+}
+
+static int
+teardown(void **state)
+{
+	stop_runservice();
 	return gwp_teardown(state);
 }
 
@@ -334,6 +340,66 @@ who_may(void **state)
 	free(alice);
 }
 
+static char *
+sql_text(const char *query)
+{
+	struct db *db = db_new(&(struct db_options){ .conninfo = database() });
+	auto_result *r = NULL;
+	auto_err err = NULL;
+	auto_free char *as_text = xasprintf("select (%s)::text as v", query);
+
+	if (db_exec_sql(&r, db, as_text, &err) != 0)
+		fail_msg("%s", err_msg(err));
+	char *out = xstrdup(db_text(r, 0, "v"));
+	db_free(db);
+	return out;
+}
+
+static void
+until_sql(struct gwp *f, const char *query, const char *want)
+{
+	int64_t end = clock_mono_ms() + GWP_WAIT_MS;
+
+	for (;;) {
+		auto_free char *got = sql_text(query);
+
+		if (strcmp(got, want) == 0)
+			return;
+		if (clock_mono_ms() > end)
+			fail_msg("%s stays %s", query, got);
+		loop_run_once(f->loop, 20);
+	}
+}
+
+#define ALL                                                                                        \
+	"select string_agg(name, ' ' order by name) from (select name from runservice.secrets "    \
+	"union all select name from runservice.variables) x"
+
+/* Also when the runservice is away at that moment, and below a group that is deleted. */
+static void
+what_is_deleted_is_dropped(void **state)
+{
+	struct gwp *f = *state;
+	const char *t = f->token;
+
+	gwp_expect(f, "POST", PROJECT "/secrets", t, S("project", "x"), 201, NULL);
+	gwp_expect(f, "POST", GROUP "/variables", t, V("group", "s"), 201, NULL);
+	gwp_expect(f, "POST", ROOT "/secrets", t, S("root", "x"), 201, NULL);
+	gwp_expect(f, "DELETE", PROJECT, t, NULL, 204, NULL);
+	until_sql(f, ALL, "group root");
+	stop_runservice();
+	gwp_expect(f, "DELETE", GROUP, t, NULL, 204, NULL);
+	until_sql(f, "select count(*) from gateway.dropped_scopes", "1");
+	start_runservice(f);
+	until_sql(f, ALL, "root");
+	/* Of a gateway that ended before it could say so. */
+	sql("delete from gateway.users where name = 'bob'");
+	until_sql(f, "select count(*) from gateway.dropped_scopes", "1");
+	gwp_restart(f);
+	until_sql(f, "select count(*) from runservice.secrets", "0");
+	until_sql(f, "select count(*) from gateway.dropped_scopes", "0");
+}
+
 int
 main(void)
 {
@@ -344,6 +410,7 @@ main(void)
 		TEST(variables),
 		TEST(bad_variables),
 		TEST(who_may),
+		TEST(what_is_deleted_is_dropped),
 	};
 	return cmocka_run_group_tests_name("gateway_secret", tests, NULL, NULL);
 }
