@@ -7,6 +7,7 @@
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
 #include "gateway/scope.h"
+#include "gateway/variable_json.h"
 
 #include <string.h>
 

@@ -6,6 +6,7 @@
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
 #include "gateway/scope.h"
+#include "gateway/variable_json.h"
 
 /* As of secrets: the scopes from the database, then the runservice. */
 

@@ -6,7 +6,6 @@
 #define GATEWAY_SCOPE_H
 
 #include "common/err.h"
-#include "common/json.h"
 #include "gateway.pb-c.h"
 
 #include <stddef.h>
@@ -27,14 +26,5 @@ struct gw_scopes *gw_scopes_of(const struct gw_req *rq); /* what gw_scopes_find(
 const char *gw_scopes_path(const struct gw_scopes *s, const char *id);
 /* The list that the query asks for: tree, removeoverridden. Points into s. */
 Millrace__ScopeListRequest gw_scopes_list(const struct gw_req *rq);
-
-/* --- what the REST API shows and takes; pure --- */
-json_t *gw_secret_json(const Millrace__Secret *s, const struct gw_scopes *scopes);
-json_t *gw_variable_json(const Millrace__Variable *v, const struct gw_scopes *scopes);
-/* Values of a body into q, malloc'ed part by part: gw_variable_values_fini(). ERR_INVALID
- * invalidVariableValues says which and why. */
-int gw_variable_values(
-    Millrace__VariablePutRequest *q, const json_t *values, struct err **err) MUSTCHECK;
-void gw_variable_values_fini(Millrace__VariablePutRequest *q);
 
 #endif

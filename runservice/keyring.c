@@ -23,7 +23,7 @@ rs_key_id_of(const uint8_t key[CRYPTO_KEY_LEN])
 {
 	static const char purpose[] = "millrace master key id";
 	uint8_t mac[CRYPTO_SHA256_LEN];
-	struct rs_key_id id;
+	struct rs_key_id id = { "" };
 	crypto_hmac_sha256(mac, key, CRYPTO_KEY_LEN, purpose, sizeof(purpose) - 1);
 	crypto_hex(id.s, mac, RS_KEY_ID_LEN / 2);
 	return id;

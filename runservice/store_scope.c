@@ -26,7 +26,8 @@ const struct db_stmt rs_stmts_scope[] = {
 	  "join secrets s on s.scope = c.scope order by c.place, s.name", 1 },
 	{ "run_variables_put",
 	  "insert into run_variables (run_id, name, version) "
-	  "select $1::uuid, t.name, t.version from unnest($2::text[], $3::uuid[]) as t (name, version)", 3 },
+	  "select $1::uuid, t.name, t.version "
+	  "from unnest($2::text[], $3::uuid[]) as t (name, version)", 3 },
 	{ "secrets_count", "select count(*) as n from secrets where scope = $1", 1 },
 	{ "variables_count", "select count(*) as n from variables where scope = $1", 1 },
 	{ "secret_id", "select id from secrets where scope = $1 and name = $2", 2 },

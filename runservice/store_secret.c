@@ -21,7 +21,8 @@ const struct db_stmt rs_stmts_secret[] = {
 	  "join secret_versions s on s.id = v.version where v.run_id = $1 and v.name = $2", 2 },
 	{ "secret_unkeyed", "select " ROW " from secret_versions s where master_key is null limit 1", 0 },
 	{ "own_key_get",
-	  "select " ROW " from own_keys k join secret_versions s on s.id = k.version where k.name = $1", 1 },
+	  "select " ROW " from own_keys k "
+	  "join secret_versions s on s.id = k.version where k.name = $1", 1 },
 	{ "own_key_put", "insert into own_keys (name, version) values ($1, $2)", 2 },
 	{ "own_keys_drop",
 	  "with gone as (delete from own_keys returning version) "
@@ -32,7 +33,8 @@ const struct db_stmt rs_stmts_secret[] = {
 	{ "master_adopt", "update secret_versions set master_key = $1 where master_key is null", 1 },
 	{ "master_drop", "delete from master_keys where id = $1", 1 },
 	{ "secrets_under",
-	  "select " ROW " from secret_versions s where master_key = $1 order by id limit $2 for no key update", 2 },
+	  "select " ROW " from secret_versions s where master_key = $1 order by id limit $2 "
+	  "for no key update", 2 },
 	{ "secret_rewrap",
 	  "update secret_versions set master_key = $2, wrapped_key = $3 where id = $1", 3 },
 };

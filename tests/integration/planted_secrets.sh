@@ -102,9 +102,9 @@ runs:
                 printf '%s%s\n' tOk3 n+/wi >/w/parts; printf '%s%s\n' l1ne-o ne-of >>/w/parts
                 printf '%s\n' "$CONTROL" >/w/control; echo "$CONTROL" >/w/seen
                 look() {
-                  for f in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do tr '\0' '\n' <$f 2>/dev/null; done | grep -c -F -f $1 >/w/n; echo "$2 in processes: $(cat /w/n)"
-                  find / -xdev -type f ! -path '/proc/*' ! -path '/sys/*' ! -path /w/parts ! -path /w/control -exec grep -l -F -f $1 {} + 2>/dev/null | grep -c . >/w/n; echo "$2 in files: $(cat /w/n)"
-                  for f in /dev/shm /run /tmp; do grep -rlF -f $1 $f 2>/dev/null; done | grep -c . >/w/n; echo "$2 in memory: $(cat /w/n)"
+                  for f in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do cat $f 2>/dev/null || true; done | tr '\0' '\n' | grep -c -F -f $1 >/w/n || true; echo "$2 in processes: $(cat /w/n)"
+                  find / -xdev -type f ! -path '/proc/*' ! -path '/sys/*' ! -path /w/parts ! -path /w/control -exec grep -l -F -f $1 {} + 2>/dev/null | grep -c . >/w/n || true; echo "$2 in files: $(cat /w/n)"
+                  for f in /dev/shm /run /tmp; do grep -rlF -f $1 $f 2>/dev/null || true; done | grep -c . >/w/n || true; echo "$2 in memory: $(cat /w/n)"
                 }
                 look /w/parts secret; cp /w/seen /dev/shm/seen; look /w/control control; rm -f /w/parts
           - run:
@@ -122,6 +122,12 @@ jq -n --arg token "$TOKEN" --arg key "$KEY" --arg over "$OVER" '{token: $token, 
 directrun_start planted --var-file "$T/vars.json"
 tap_ok "a step that names secrets runs" wait_for 90 log_has "$RUN" task 11 waiting
 TASK=$(task_id "$RUN" task)
+if run_finished "$RUN"; then
+	task_field "$RUN" task '.steps[] | "# \(.name) \(.phase) \(.exit_status) \(.error)"'
+	for i in setup 0 1 2 3 4 5 6 7 8 9 10 11; do
+		step_log "$RUN" task "$i" 2>/dev/null | sed "s/^/# $i: /" || true
+	done
+fi
 docker_cli ps -aq --no-trunc --filter "label=millrace.task=$TASK" >"$T/containers"
 mapfile -t CONTAINERS <"$T/containers"
 tap_is "in two containers" "${#CONTAINERS[@]}" 2
@@ -231,7 +237,7 @@ for part in gateway runservice executor; do
 	curl -sS "$(daemon_url "$part")/metrics" >"$T/metrics"
 	printf 'millrace_\n' >"$T/word"
 	nowhere "$T/word" "not in the metrics of the $part" "$T/metrics"
-	printf 'started version\n' >"$T/word"
+	printf 'msg="started"\n' >"$T/word"
 	nowhere "$T/word" "not in the log of the $part" "$MILLRACE_HOME/logs/$part.log"
 done
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORLDS 30000
+#define WORLDS 30000u
 #define DEPTHS 4
 #define NAMES 3
 #define SECRETS_MAX 10
