@@ -721,7 +721,7 @@ a_broken_off_rotation_goes_on(void **state)
 	assert_int_equal(rs_ex_register(&p->ex[0], NULL, 0), 0);
 	assert_int_equal(put_variable(p, 0, NULL, "password", "s0", "k0", NULL, NULL), 0);
 	for (int i = 0; i < 80; i++) {
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof(name), "s%d", i);
 		const char *data[] = { "k0", "planted", "k1", "b", "k2", "c", NULL };
 		assert_int_equal(put_secret_as(p, NULL, PROJECT, NULL, name, data), 0);
