@@ -68,17 +68,10 @@ put(const void *reply, struct err **err, void *arg)
 	struct gw_req *rq = arg;
 
 	if (reply)
-		gw_reply_json(rq, rq->route->method == HTTP_POST ? 201 : 200,
-		    gw_secret_json(reply, gw_scopes_of(rq)));
+		gw_reply_json(
+		    rq, gw_scopes_put_status(rq), gw_secret_json(reply, gw_scopes_of(rq)));
 	else
 		gw_reply_err(rq, err);
-}
-
-/* Texts are borrowed: of the body and the path, packed before they go. */
-static char *
-borrowed(const char *s)
-{
-	return (char *)(uintptr_t)s;
 }
 
 static void
@@ -96,16 +89,16 @@ ask_put(struct gw_req *rq)
 	json_object_foreach(data, key, value)
 	{
 		pairs[i] = (Millrace__Pair)MILLRACE__PAIR__INIT;
-		pairs[i].name = borrowed(key);
-		pairs[i].value = borrowed(json_string_value(value));
+		pairs[i].name = gw_scopes_text(key);
+		pairs[i].value = gw_scopes_text(json_string_value(value));
 		list[i] = &pairs[i];
 		i++;
 	}
 	q.request_id = id.s;
 	q.scope = gw_scopes_of(rq)->ids[0];
-	q.old_name = rq->route->method == HTTP_PUT ? borrowed(gw_req_param(rq, "name")) : NULL;
-	q.name = borrowed(json_text(rq->body, "name"));
-	q.type = borrowed(json_text(rq->body, "type"));
+	q.old_name = gw_scopes_old_name(rq);
+	q.name = gw_scopes_text(json_text(rq->body, "name"));
+	q.type = gw_scopes_text(json_text(rq->body, "type"));
 	q.data = list;
 	q.n_data = n;
 	gw_rs_secret_put(rq->gw->rs, &q, put, rq);
@@ -125,26 +118,11 @@ gw_api_secret_put(struct gw_req *rq)
 /* --- delete --- */
 
 static void
-gone(const void *reply, struct err **err, void *arg)
-{
-	struct gw_req *rq = arg;
-
-	if (reply)
-		gw_reply_json(rq, 204, NULL);
-	else
-		gw_reply_err(rq, err);
-}
-
-static void
 ask_delete(struct gw_req *rq)
 {
-	Millrace__ScopeDeleteRequest q = MILLRACE__SCOPE_DELETE_REQUEST__INIT;
-	struct id id = id_new();
+	const Millrace__ScopeDeleteRequest q = gw_scopes_delete(rq);
 
-	q.request_id = id.s;
-	q.scope = gw_scopes_of(rq)->ids[0];
-	q.name = borrowed(gw_req_param(rq, "name"));
-	gw_rs_secret_delete(rq->gw->rs, &q, gone, rq);
+	gw_rs_secret_delete(rq->gw->rs, &q, gw_scopes_deleted, rq);
 }
 
 void

@@ -47,17 +47,10 @@ put(const void *reply, struct err **err, void *arg)
 	struct gw_req *rq = arg;
 
 	if (reply)
-		gw_reply_json(rq, rq->route->method == HTTP_POST ? 201 : 200,
-		    gw_variable_json(reply, gw_scopes_of(rq)));
+		gw_reply_json(
+		    rq, gw_scopes_put_status(rq), gw_variable_json(reply, gw_scopes_of(rq)));
 	else
 		gw_reply_err(rq, err);
-}
-
-/* Texts are borrowed: of the body and the path, packed before they go. */
-static char *
-borrowed(const char *s)
-{
-	return (char *)(uintptr_t)s;
 }
 
 static void
@@ -71,8 +64,8 @@ ask_put(struct gw_req *rq)
 	q.request_id = id.s;
 	q.scopes = s->ids;
 	q.n_scopes = s->n;
-	q.old_name = rq->route->method == HTTP_PUT ? borrowed(gw_req_param(rq, "name")) : NULL;
-	q.name = borrowed(json_text(rq->body, "name"));
+	q.old_name = gw_scopes_old_name(rq);
+	q.name = gw_scopes_text(json_text(rq->body, "name"));
 	if (gw_variable_values(&q, json_member(rq->body, "values"), &err) < 0)
 		gw_reply_err(rq, &err);
 	else
@@ -92,26 +85,11 @@ gw_api_variable_put(struct gw_req *rq)
 }
 
 static void
-gone(const void *reply, struct err **err, void *arg)
-{
-	struct gw_req *rq = arg;
-
-	if (reply)
-		gw_reply_json(rq, 204, NULL);
-	else
-		gw_reply_err(rq, err);
-}
-
-static void
 ask_delete(struct gw_req *rq)
 {
-	Millrace__ScopeDeleteRequest q = MILLRACE__SCOPE_DELETE_REQUEST__INIT;
-	struct id id = id_new();
+	const Millrace__ScopeDeleteRequest q = gw_scopes_delete(rq);
 
-	q.request_id = id.s;
-	q.scope = gw_scopes_of(rq)->ids[0];
-	q.name = borrowed(gw_req_param(rq, "name"));
-	gw_rs_variable_delete(rq->gw->rs, &q, gone, rq);
+	gw_rs_variable_delete(rq->gw->rs, &q, gw_scopes_deleted, rq);
 }
 
 void

@@ -1,6 +1,7 @@
 #include "gateway/scope.h"
 
 #include "common/mem.h"
+#include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/store_group.h"
 
@@ -66,4 +67,42 @@ gw_scopes_list(const struct gw_req *rq)
 	q.tree = gw_req_query_has(rq, "tree");
 	q.remove_overridden = gw_req_query_has(rq, "removeoverridden");
 	return q;
+}
+
+char *
+gw_scopes_text(const char *borrowed)
+{
+	return (char *)(uintptr_t)borrowed;
+}
+
+char *
+gw_scopes_old_name(const struct gw_req *rq)
+{
+	return rq->route->method == HTTP_PUT ? gw_scopes_text(gw_req_param(rq, "name")) : NULL;
+}
+
+int
+gw_scopes_put_status(const struct gw_req *rq)
+{
+	return rq->route->method == HTTP_POST ? 201 : 200;
+}
+
+Millrace__ScopeDeleteRequest
+gw_scopes_delete(struct gw_req *rq)
+{
+	Millrace__ScopeDeleteRequest q = MILLRACE__SCOPE_DELETE_REQUEST__INIT;
+
+	q.request_id = gw_req_strdup(rq, id_new().s);
+	q.scope = gw_scopes_of(rq)->ids[0];
+	q.name = gw_scopes_text(gw_req_param(rq, "name"));
+	return q;
+}
+
+void
+gw_scopes_deleted(const void *reply, struct err **err, void *rq)
+{
+	if (reply)
+		gw_reply_json(rq, 204, NULL);
+	else
+		gw_reply_err(rq, err);
 }

@@ -24,6 +24,16 @@ int gw_scopes_find(struct gw_req *rq, struct db *db, struct err **err) MUSTCHECK
 struct gw_scopes *gw_scopes_of(const struct gw_req *rq); /* what gw_scopes_find() found */
 /* "" for NULL and for an id that is not among them. */
 const char *gw_scopes_path(const struct gw_scopes *s, const char *id);
+/* The scope itself and {name}, under a new request id, which lives as long as the request. */
+Millrace__ScopeDeleteRequest gw_scopes_delete(struct gw_req *rq);
+/* Callback of that: answers. */
+void gw_scopes_deleted(const void *reply, struct err **err, void *rq);
+/* Status of what was put: created or replaced. */
+int gw_scopes_put_status(const struct gw_req *rq);
+/* What {name} is to be replaced, NULL for something new. Borrowed, as texts of messages are that
+ * are packed before they go. */
+char *gw_scopes_old_name(const struct gw_req *rq);
+char *gw_scopes_text(const char *borrowed);
 /* The list that the query asks for: tree, removeoverridden. Points into s. */
 Millrace__ScopeListRequest gw_scopes_list(const struct gw_req *rq);
 

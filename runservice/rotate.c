@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HEX_LEN ((ssize_t)2 * CRYPTO_KEY_LEN)
+
 struct rotation {
 	const struct rs_config *cfg;
 	struct db *db;
@@ -44,7 +46,7 @@ write_key(const char *path, const uint8_t key[CRYPTO_KEY_LEN], const char *like,
 {
 	struct stat st = { .st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid() };
 	auto_free char *tmp = xasprintf("%s.tmp", path);
-	char line[2 * CRYPTO_KEY_LEN + 2];
+	char line[HEX_LEN + 2];
 	if (like && stat(like, &st) != 0)
 		return err_set_errno(err, errno, "look at %s", like);
 	if (unlink(tmp) != 0 && errno != ENOENT)
@@ -53,13 +55,13 @@ write_key(const char *path, const uint8_t key[CRYPTO_KEY_LEN], const char *like,
 	if (fd < 0)
 		return err_set_errno(err, errno, "create %s", tmp);
 	crypto_hex(line, key, CRYPTO_KEY_LEN);
-	line[2 * CRYPTO_KEY_LEN] = '\n';
-	ssize_t n = write(fd, line, 2 * CRYPTO_KEY_LEN + 1);
+	line[HEX_LEN] = '\n';
+	ssize_t n = write(fd, line, HEX_LEN + 1);
 	explicit_bzero(line, sizeof(line));
 	bool ours = st.st_uid == geteuid() && st.st_gid == getegid();
-	if (n != 2 * CRYPTO_KEY_LEN + 1 || (!ours && fchown(fd, st.st_uid, st.st_gid) != 0) ||
+	if (n != HEX_LEN + 1 || (!ours && fchown(fd, st.st_uid, st.st_gid) != 0) ||
 	    fchmod(fd, st.st_mode & 0777) != 0 || fsync(fd) != 0 || rename(tmp, path) != 0) {
-		int failed = n >= 0 && n != 2 * CRYPTO_KEY_LEN + 1 ? ENOSPC : errno;
+		int failed = n >= 0 && n != HEX_LEN + 1 ? ENOSPC : errno;
 		unlink(tmp);
 		return err_set_errno(err, failed, "write %s", path);
 	}

@@ -552,32 +552,62 @@ start(const struct method *m, struct rpc_call *call, const uint8_t *body, size_t
 }
 
 /* A handler is not told its method's name: each method has one of its own. */
-#define METHOD(name_)                                                                              \
-	static void on_##name_(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)   \
-	{                                                                                          \
-		start(&name_, call, body, len, rs);                                                \
-	}
-static const struct method secret_list = { "secret-list", &millrace__scope_list_request__descriptor,
-	check_list, list_secrets };
-static const struct method secret_put = { "secret-put", &millrace__secret_put_request__descriptor,
-	check_secret, put_secret };
-static const struct method secret_delete = { "secret-delete",
-	&millrace__scope_delete_request__descriptor, check_delete, delete_secret };
-static const struct method variable_list = { "variable-list",
-	&millrace__scope_list_request__descriptor, check_list, list_variables };
-static const struct method variable_put = { "variable-put",
-	&millrace__variable_put_request__descriptor, check_variable, put_variable };
-static const struct method variable_delete = { "variable-delete",
-	&millrace__scope_delete_request__descriptor, check_delete, delete_variable };
-static const struct method scope_delete = { "scope-delete",
-	&millrace__scope_drop_request__descriptor, check_drop, drop_scopes };
-METHOD(secret_list)
-METHOD(secret_put)
-METHOD(secret_delete)
-METHOD(variable_list)
-METHOD(variable_put)
-METHOD(variable_delete)
-METHOD(scope_delete)
+
+static void
+on_secret_list(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	static const struct method m = { "secret-list", &millrace__scope_list_request__descriptor,
+		check_list, list_secrets };
+	start(&m, call, body, len, rs);
+}
+
+static void
+on_secret_put(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	static const struct method m = { "secret-put", &millrace__secret_put_request__descriptor,
+		check_secret, put_secret };
+	start(&m, call, body, len, rs);
+}
+
+static void
+on_secret_delete(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	static const struct method m = { "secret-delete",
+		&millrace__scope_delete_request__descriptor, check_delete, delete_secret };
+	start(&m, call, body, len, rs);
+}
+
+static void
+on_variable_list(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	static const struct method m = { "variable-list", &millrace__scope_list_request__descriptor,
+		check_list, list_variables };
+	start(&m, call, body, len, rs);
+}
+
+static void
+on_variable_put(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	static const struct method m = { "variable-put",
+		&millrace__variable_put_request__descriptor, check_variable, put_variable };
+	start(&m, call, body, len, rs);
+}
+
+static void
+on_variable_delete(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	static const struct method m = { "variable-delete",
+		&millrace__scope_delete_request__descriptor, check_delete, delete_variable };
+	start(&m, call, body, len, rs);
+}
+
+static void
+on_scope_delete(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	static const struct method m = { "scope-delete", &millrace__scope_drop_request__descriptor,
+		check_drop, drop_scopes };
+	start(&m, call, body, len, rs);
+}
 
 const struct rpc_method rs_rpc_scopes[] = {
 	{ "secret.list", on_secret_list, 64 << 10 },

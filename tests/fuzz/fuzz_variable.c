@@ -57,7 +57,7 @@ resolve(Millrace__Variable *v)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	Millrace__VariablePutRequest q = MILLRACE__VARIABLE_PUT_REQUEST__INIT;
 	Millrace__Variable v = MILLRACE__VARIABLE__INIT;
@@ -66,7 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	auto_json *values = NULL, *shown = NULL, *other = NULL;
 	auto_err err = NULL;
 
-	if (json_parse(&values, data, size, NULL) != 0)
+	if (json_parse(&values, p, n, NULL) != 0)
 		return 0;
 	secret.id = secret.scope = secret.name = text("x");
 	other = gw_secret_json(&secret, &none);

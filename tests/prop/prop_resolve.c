@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "runservice/resolve.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -218,7 +219,7 @@ main(int argc, char **argv)
 		defined += expect(&w, 0, 0) >= 0;
 		destroy(&d);
 		if (!right) {
-			printf("seed %llu\n", (unsigned long long)(seed + i));
+			printf("seed %" PRIu64 "\n", seed + i);
 			return 1;
 		}
 	}

@@ -64,7 +64,7 @@ add_base64(unsigned line, const char *value, size_t n)
 			continue;
 		add(line, "base64", text + first, last - first);
 		for (char *s = text; *s; s++)
-			*s = *s == '+' ? '-' : *s == '/' ? '_' : *s;
+			*s = (char)(*s == '+' ? '-' : *s == '/' ? '_' : *s);
 		add(line, "base64 for URLs", text + first, last - first);
 	}
 }
