@@ -105,7 +105,7 @@ $(B)/obj/%.o: %.c $(GEN_PROTO_H) | Makefile
 $(B)/obj/%.o: %.cc
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Werror $(OPT) -fPIE -I. -MMD -MP -c -o $@ $<
-$(B)/obj/gen/%.o: $(B)/gen/%.c
+$(B)/obj/gen/%.o: $(B)/gen/%.c | $(GEN_PROTO_H)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) -fPIE -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -154,7 +154,7 @@ check:
 	@deploy/stack/packages.sh build run test
 	@$(MAKE) --no-print-directory all tests stores
 	@$(if $(SAN),,$(MAKE) --no-print-directory COV=1 fuzzers)
-	@$(RUN_TESTS) fmt unit prop fuzz $(if $(SAN),,coverage) store integration
+	@$(RUN_TESTS) fmt unit prop fuzz $(if $(SAN),,coverage) store s3 integration
 
 # Lines of each parser that its fuzz target's corpus reaches.
 .PHONY: coverage fuzz

@@ -133,11 +133,34 @@ on_stop_signal(int signum, void *arg)
 	loop_quit(arg);
 }
 
+struct running {
+	const struct daemon_spec *spec;
+	void *state;
+};
+
+static void
+on_dump_signal(int signum, void *arg)
+{
+	const struct running *r = arg;
+	auto_free char *text = r->spec->dump(r->state);
+	auto_free char *line = xasprintf("%s\n", text);
+
+	(void)signum;
+	for (size_t done = 0, n = strlen(line); done < n;) {
+		ssize_t some = write(STDERR_FILENO, line + done, n - done);
+
+		if (some <= 0)
+			break;
+		done += (size_t)some;
+	}
+}
+
 static int
 run(const struct daemon_spec *spec, void *cfg)
 {
 	struct loop *loop = loop_new();
 	void *state = NULL;
+	struct running running = { .spec = spec };
 	auto_err err = NULL;
 	int status = 0;
 
@@ -148,6 +171,9 @@ run(const struct daemon_spec *spec, void *cfg)
 		status = 1;
 	} else {
 		log_info("started", LOG_STR("version", daemon_version()));
+		running.state = state;
+		if (spec->dump != NULL)
+			loop_on_signal(loop, SIGUSR1, on_dump_signal, &running);
 		loop_run(loop);
 	}
 	if (state != NULL)

@@ -32,6 +32,9 @@ struct daemon_spec {
 	int (*start)(void **state, struct loop *loop, void *cfg, struct err **err);
 	void (*stop)(void *state); /* stops and frees everything; runs on the loop thread */
 	const struct daemon_command *command; /* optional */
+	/* Who waits for what, as one line of JSON, malloc'ed and bounded; optional. SIGUSR1 writes
+	 * it to stderr. */
+	char *(*dump)(void *state);
 };
 
 /* Call as the whole body of main(). */

@@ -292,13 +292,13 @@ roll_back(struct db *db)
 }
 
 static int
-try_once(struct db *db, bool raw, db_tx_fn fn, void *arg, struct err **err)
+try_once(struct db *db, bool raw, const char *begin, db_tx_fn fn, void *arg, struct err **err)
 {
 	int rc = raw ? db_connect_raw(db, err) : ensure_ready(db, err);
 	if (rc != 0)
 		return rc;
 	db->in_tx = true;
-	if ((rc = simple(db, "begin", err)) == 0) {
+	if ((rc = simple(db, begin, err)) == 0) {
 		rc = fn(db, arg, err);
 		if (rc == 0 && db->tx_retry)
 			rc = err_set(err, ERR_CONFLICT, "database: transaction failed");
@@ -322,14 +322,14 @@ back_off(int try)
 }
 
 static int
-tx_run(struct db *db, bool raw, db_tx_fn fn, void *arg, struct err **err)
+tx_run(struct db *db, bool raw, const char *begin, db_tx_fn fn, void *arg, struct err **err)
 {
 	MUST(!db->in_tx);
 	for (int try = 1;; try++) {
 		struct err *e = NULL;
 		db->tx_retry = false;
 		db->tx_lost = false;
-		int rc = try_once(db, raw, fn, arg, &e);
+		int rc = try_once(db, raw, begin, fn, arg, &e);
 		if (rc == 0)
 			return 0;
 		bool again = db->tx_retry && try < DB_TX_TRIES;
@@ -352,7 +352,15 @@ tx_run(struct db *db, bool raw, db_tx_fn fn, void *arg, struct err **err)
 int
 db_tx_run(struct db *db, db_tx_fn fn, void *arg, struct err **err)
 {
-	return tx_run(db, false, fn, arg, err);
+	return tx_run(db, false, "begin", fn, arg, err);
+}
+
+int
+db_snapshot_run(struct db *db, db_tx_fn fn, void *arg, struct err **err)
+{
+	if (db->in_tx)
+		return fn(db, arg, err);
+	return tx_run(db, false, "begin isolation level repeatable read, read only", fn, arg, err);
 }
 
 bool
@@ -366,5 +374,5 @@ db_take_doubt(struct db *db)
 int
 db_tx_run_raw(struct db *db, db_tx_fn fn, void *arg, struct err **err)
 {
-	return tx_run(db, true, fn, arg, err);
+	return tx_run(db, true, "begin", fn, arg, err);
 }

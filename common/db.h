@@ -77,6 +77,9 @@ int db_exec_sql(struct db_result **out, struct db *db, const char *sql, struct e
 #define DB_TX_TRIES 5
 typedef int (*db_tx_fn)(struct db *db, void *arg, struct err **err);
 int db_tx_run(struct db *db, db_tx_fn fn, void *arg, struct err **err) MUSTCHECK;
+/* Runs fn, which only reads, on one snapshot of all rows: without it each statement sees what was
+ * committed before it. Inside db_tx_run() fn is simply called. Retries like db_tx_run(). */
+int db_snapshot_run(struct db *db, db_tx_fn fn, void *arg, struct err **err) MUSTCHECK;
 /* True once after a db_tx_run() whose outcome is unknown: who keeps a picture of the rows in memory
  * reads them again. */
 bool db_take_doubt(struct db *db);

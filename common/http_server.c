@@ -864,6 +864,16 @@ http_server_free(struct http_server *s)
 	free(s);
 }
 
+struct http_server_load
+http_server_load(const struct http_server *s)
+{
+	struct http_server_load load = { .connections = s->nconns, .body_bytes = s->taken };
+
+	for (const struct http_req *r = s->reqs; r != NULL; r = r->next)
+		load.requests++;
+	return load;
+}
+
 int
 http_server_port(const struct http_server *s)
 {

@@ -57,6 +57,12 @@ int http_server_new(struct http_server **out, struct loop *loop,
 /* Closes the listener; running requests may finish until http_server_free(). */
 void http_server_close(struct http_server *s);
 void http_server_free(struct http_server *s);
+/* How full it is, for metrics and dumps. */
+struct http_server_load {
+	size_t connections, requests; /* requests: not answered yet */
+	size_t body_bytes;            /* of all bodies in memory */
+};
+struct http_server_load http_server_load(const struct http_server *s);
 int http_server_port(const struct http_server *s); /* bound port, for port 0 in tests */
 
 enum http_method http_req_method(const struct http_req *req);

@@ -62,3 +62,12 @@ json_print(const json_t *j)
 	MUST(s != NULL);
 	return s;
 }
+
+void
+json_append_max(json_t *array, size_t max, json_t *item)
+{
+	if (json_array_size(array) < max)
+		json_array_append_new(array, item);
+	else
+		json_decref(item);
+}

@@ -27,6 +27,8 @@ json_t *json_member(const json_t *obj, const char *name);
 const char *json_text(const json_t *obj, const char *name);
 int64_t json_int(const json_t *obj, const char *name, int64_t if_absent);
 bool json_flag(const json_t *obj, const char *name, bool if_absent);
+/* Appends item unless the array has max already; takes the reference over in any case. */
+void json_append_max(json_t *array, size_t max, json_t *item);
 /* Compact, malloc'ed. */
 char *json_print(const json_t *j);
 

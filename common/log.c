@@ -2,6 +2,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/mem.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -76,9 +77,15 @@ log_write(enum log_level level, const char *msg, const struct log_field *fields,
 }
 
 void
-log_err(enum log_level level, const char *msg, struct err **err)
+log_err_write(enum log_level level, const char *msg, struct err **err,
+    const struct log_field *fields, size_t n)
 {
-	log_fields_(level, msg, LOG_STR("err", err && *err ? (*err)->msg : ""),
-	    LOG_STR("code", err && *err ? err_code_name((*err)->code) : ""));
+	auto_free struct log_field *all = xcalloc(n + 2, sizeof(*all));
+
+	if (n > 0)
+		memcpy(all, fields, n * sizeof(*all));
+	all[n] = LOG_STR("err", err && *err ? (*err)->msg : "");
+	all[n + 1] = LOG_STR("code", err && *err ? err_code_name((*err)->code) : "");
+	log_write(level, msg, all, n + 2);
 	err_clear(err);
 }

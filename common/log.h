@@ -35,11 +35,18 @@ log_text_(const char *s)
 /* Before threads start. daemon is borrowed for ever. */
 void log_init(const char *daemon, enum log_level min);
 void log_write(enum log_level level, const char *msg, const struct log_field *fields, size_t n);
-/* Logs *err with context and clears it. */
-void log_err(enum log_level level, const char *msg, struct err **err);
+/* As log_write, with the text and code of *err, which is cleared. */
+void log_err_write(enum log_level level, const char *msg, struct err **err,
+    const struct log_field *fields, size_t n);
 
 #define log_fields_(level, msg, ...)                                                               \
 	log_write(level, msg, (const struct log_field[]){ { 0 }, ##__VA_ARGS__ } + 1,              \
+	    sizeof((const struct log_field[]){ { 0 }, ##__VA_ARGS__ }) /                           \
+	            sizeof(struct log_field) -                                                     \
+	        1)
+/* log_err(LOG_WARN, "what failed", &err, LOG_STR("run", run_id)) */
+#define log_err(level, msg, err, ...)                                                              \
+	log_err_write(level, msg, err, (const struct log_field[]){ { 0 }, ##__VA_ARGS__ } + 1,     \
 	    sizeof((const struct log_field[]){ { 0 }, ##__VA_ARGS__ }) /                           \
 	            sizeof(struct log_field) -                                                     \
 	        1)

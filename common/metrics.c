@@ -70,6 +70,13 @@ metrics_histogram(const char *name, const char *labels, const char *help)
 	return metrics_get(METRIC_HISTOGRAM, name, labels, help);
 }
 
+struct metric *
+metrics_phase(const char *label)
+{
+	return metrics_histogram(
+	    "millrace_phase_seconds", label, "How long each phase of a run took.");
+}
+
 void
 metrics_add(struct metric *m, int64_t n)
 {

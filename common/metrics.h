@@ -18,6 +18,8 @@ struct metric *metrics_counter(const char *name, const char *labels, const char 
 struct metric *metrics_gauge(const char *name, const char *labels, const char *help);
 /* Seconds; buckets from 1 ms to 300 s. */
 struct metric *metrics_histogram(const char *name, const char *labels, const char *help);
+/* One phase of a run, label e.g. "phase=\"pull\"": the same histogram in every daemon. */
+struct metric *metrics_phase(const char *label);
 void metrics_add(struct metric *m, int64_t n);
 void metrics_set(struct metric *m, int64_t v);
 void metrics_observe_ms(struct metric *m, int64_t ms);

@@ -30,3 +30,11 @@ objstore_key_ok(const char *key)
 	}
 	return true;
 }
+
+int
+objstore_key_check(const char *key, struct err **err)
+{
+	if (objstore_key_ok(key))
+		return 0;
+	return err_set(err, ERR_INVALID, "not a valid object key");
+}

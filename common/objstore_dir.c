@@ -37,14 +37,6 @@ self(struct objstore *s)
 	return (struct objstore_dir *)s;
 }
 
-static int
-check_key(const char *key, struct err **err)
-{
-	if (objstore_key_ok(key))
-		return 0;
-	return err_set(err, ERR_INVALID, "not a valid object key");
-}
-
 /* --- put --- */
 
 static int
@@ -120,7 +112,7 @@ static int
 dir_put(struct objstore *s, const char *key, const void *p, size_t n, struct err **err)
 {
 	struct objstore_dir *d = self(s);
-	int rc = check_key(key, err);
+	int rc = objstore_key_check(key, err);
 	if (rc != 0)
 		return rc;
 	char tmp[33];
@@ -168,7 +160,7 @@ dir_get(uint8_t **out, size_t *n, uint64_t *total, struct objstore *s, const cha
 	auto_close int fd = -1;
 	const char *name = NULL;
 	struct stat st;
-	int rc = check_key(key, err);
+	int rc = objstore_key_check(key, err);
 	if (rc != 0 || (rc = open_parent(&parent, &name, self(s), key, false, err)) != 0)
 		return rc;
 	fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -191,7 +183,7 @@ dir_del(struct objstore *s, const char *key, struct err **err)
 	auto_close int parent = -1;
 	const char *name = NULL;
 	auto_err e = NULL;
-	int rc = check_key(key, err);
+	int rc = objstore_key_check(key, err);
 	if (rc != 0)
 		return rc;
 	if ((rc = open_parent(&parent, &name, self(s), key, false, &e)) == ERR_NOTFOUND)

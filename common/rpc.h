@@ -66,6 +66,9 @@ int rpc_server_new(struct rpc_server **out, struct loop *loop, const struct rpc_
 /* Calls still held are dropped: their rpc_call becomes invalid after rpc_server_free() returned. */
 void rpc_server_free(struct rpc_server *s);
 
+/* Requests that are held: not answered yet. */
+size_t rpc_server_held(const struct rpc_server *s);
+
 /* Who called: the verified peer id; borrowed. */
 const char *rpc_call_peer(const struct rpc_call *call);
 /* Milliseconds the caller is still prepared to wait, at least 0. */
@@ -94,6 +97,8 @@ int rpc_client_new(struct rpc_client **out, struct loop *loop, const struct rpc_
 /* Pending calls are dropped without a callback. */
 void rpc_client_free(struct rpc_client *c);
 bool rpc_client_connected(const struct rpc_client *c);
+/* Calls that are not answered yet. */
+size_t rpc_client_pending(const struct rpc_client *c);
 
 /* err NULL: body holds the reply (borrowed for the callback). Otherwise the error: the server's
  * own, or ERR_UNAVAILABLE after timeout_ms or a lost connection. The callback may clear *err, else

@@ -612,6 +612,17 @@ rpc_client_free(struct rpc_client *c)
 	client_unref(c);
 }
 
+size_t
+rpc_client_pending(const struct rpc_client *c)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->nslots; i++) {
+		const struct slot *s = c->slots[i];
+		n += s->phase == PHASE_QUEUED || s->phase == PHASE_SEND || s->phase == PHASE_RECV;
+	}
+	return n;
+}
+
 bool
 rpc_client_connected(const struct rpc_client *c)
 {

@@ -402,6 +402,15 @@ rpc_server_new(struct rpc_server **out, struct loop *loop, const struct rpc_serv
 	return 0;
 }
 
+size_t
+rpc_server_held(const struct rpc_server *s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->ncalls; i++)
+		n += s->calls[i]->phase == PHASE_HELD;
+	return n;
+}
+
 void
 rpc_server_free(struct rpc_server *s)
 {

@@ -20,9 +20,8 @@ any(const void *list, size_t n, const struct when_clause *c, const char *text)
 	return false;
 }
 
-/* before, turned on by any include and then off by any exclude. */
-static bool
-apply(const struct when_clause *c, const char *text, bool before)
+bool
+when_clause_matches(const struct when_clause *c, const char *text, bool before)
 {
 	bool match = before || any(c->include, c->ninclude, c, text);
 
@@ -36,8 +35,8 @@ when_matches(const struct when_clause *branch, const struct when_clause *tag,
 	bool match = false;
 
 	if (strcmp(of->ref_type, "branch") == 0 && *of->branch)
-		match = apply(branch, of->branch, match);
+		match = when_clause_matches(branch, of->branch, match);
 	if (strcmp(of->ref_type, "tag") == 0 && *of->tag)
-		match = apply(tag, of->tag, match);
-	return apply(ref, of->ref, match);
+		match = when_clause_matches(tag, of->tag, match);
+	return when_clause_matches(ref, of->ref, match);
 }

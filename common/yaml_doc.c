@@ -1,8 +1,9 @@
 /*
- * Loads with libyaml's composer (which checks syntax and resolves anchors), then copies what is
- * reachable into our own nodes: each libyaml node once, so aliases share. The count of nodes after
- * alias expansion is added up bottom-up and bounded, which refuses exponential documents in linear
- * time.
+ * A composer of our own over libyaml's events: it bounds the depth before libyaml's time in the
+ * square of it is spent, knows explicit tags, lets an anchor be defined again, and reads the text
+ * once. An alias is the same node again. Each node's weight is the number of nodes below it with
+ * aliases expanded, added up as it closes and bounded, which refuses exponential documents in
+ * linear time.
  */
 #include "common/yaml_doc.h"
 
@@ -15,36 +16,65 @@
 #include <strings.h>
 #include <yaml.h>
 
-struct built {
-	struct yaml_node *node;
+/* A node with what only the composer knows; the text of a scalar follows it. */
+struct own {
+	struct yaml_node node;
+	struct own *next;
 	uint64_t weight; /* nodes below and with it, aliases expanded */
-	bool open;       /* being built: reaching it again is a cycle */
+	bool open;       /* being read: an alias to it is a cycle */
+	bool merge;      /* an unquoted "<<" */
 };
 
 struct yaml_doc {
-	yaml_document_t lib;
-	bool have_lib;
-	struct yaml_node null;
-	struct built *built; /* by libyaml's node index - 1 */
-	size_t nbuilt;
+	struct own *all;
 	const struct yaml_node *root;
+};
+
+struct anchor {
+	char *name;
+	struct own *own;
+};
+
+/* A collection that is being read. */
+struct frame {
+	struct own *own;
+	struct own **items; /* of a mapping: keys and values in turn */
+	size_t n, cap;
 };
 
 struct builder {
 	struct yaml_doc *doc;
 	struct yaml_pos *pos;
 	struct err **err;
+	struct frame frames[YAML_DEPTH_MAX + 1];
+	size_t depth;
+	struct anchor *anchors; /* hashed by name */
+	size_t nanchors, cap;
 };
 
-static int build(struct yaml_node **out, struct builder *b, int index, int depth);
-
 static int
-fail_at(struct builder *b, const yaml_node_t *n, const char *what)
+fail_at(struct builder *b, struct yaml_pos pos, const char *what)
 {
-	*b->pos = (struct yaml_pos){ (unsigned)n->start_mark.line + 1,
-		(unsigned)n->start_mark.column + 1 };
+	*b->pos = pos;
 	return err_set(b->err, ERR_INVALID, "%s", what);
 }
+
+static struct yaml_pos
+pos_of(const yaml_mark_t *mark)
+{
+	return (struct yaml_pos){ (unsigned)mark->line + 1, (unsigned)mark->column + 1 };
+}
+
+static uint32_t
+hash_of(const char *key)
+{
+	uint32_t hash = 2166136261u;
+	for (const char *p = key; *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	return hash;
+}
+
+/* --- scalars --- */
 
 static bool
 one_of(const char *s, const char *const *list, size_t n)
@@ -62,36 +92,35 @@ parse_int(int64_t *out, const char *digits)
 	bool negative = *digits == '-';
 	const char *s = digits + (*digits == '-' || *digits == '+');
 	int base = 10;
-	if (strncmp(s, "0x", 2) == 0)
-		base = 16;
-	else if (strncmp(s, "0b", 2) == 0)
-		base = 2;
-	else if (strncmp(s, "0o", 2) == 0)
-		base = 8;
-	if (base != 10)
-		s += 2;
-	else if (s[0] == '0' && s[1] != '\0')
-		base = 8;
+	if (s[0] == '0' && s[1] != '\0') {
+		char mark = (char)(s[1] | 0x20);
+
+		base = mark == 'x' ? 16 : mark == 'b' ? 2 : 8;
+		if (mark == 'x' || mark == 'b' || mark == 'o')
+			s += 2;
+	}
 	if (*s == '\0' || strspn(s, "0123456789abcdefABCDEF") != strlen(s))
 		return false;
 	char *end;
 	errno = 0;
 	unsigned long long v = strtoull(s, &end, base);
-	if (*end != '\0' || errno != 0 || v > (unsigned long long)INT64_MAX)
+	if (*end != '\0' || errno != 0 || v > (unsigned long long)INT64_MAX + negative)
 		return false;
-	*out = negative ? -(int64_t)v : (int64_t)v;
+	*out = negative ? (int64_t)(0 - v) : (int64_t)v;
 	return true;
 }
 
 static bool
 parse_float(double *out, const char *s)
 {
+	static const char *const inf[] = { ".inf", ".Inf", ".INF" };
+	static const char *const nan_words[] = { ".nan", ".NaN", ".NAN" };
 	const char *p = s + (*s == '-' || *s == '+');
-	if (strcasecmp(p, ".inf") == 0) {
+	if (one_of(p, inf, ARRAY_LEN(inf))) {
 		*out = *s == '-' ? -INFINITY : INFINITY;
 		return true;
 	}
-	if (strcasecmp(s, ".nan") == 0) {
+	if (one_of(s, nan_words, ARRAY_LEN(nan_words))) {
 		*out = NAN;
 		return true;
 	}
@@ -132,8 +161,6 @@ resolve(struct yaml_node *n)
 		"off", "Off", "OFF" };
 	static const char *const nulls[] = { "", "~", "null", "Null", "NULL" };
 	n->type = YAML_STRING;
-	if (n->quoted)
-		return;
 	if (one_of(n->text, nulls, ARRAY_LEN(nulls))) {
 		n->type = YAML_NULL;
 	} else if (one_of(n->text, yes, ARRAY_LEN(yes)) || one_of(n->text, no, ARRAY_LEN(no))) {
@@ -144,34 +171,131 @@ resolve(struct yaml_node *n)
 	}
 }
 
+/* An explicit tag decides; those that are not of YAML's own make a text. */
 static int
-build_scalar(struct yaml_node *n, struct builder *b, const yaml_node_t *from)
+resolve_tagged(struct builder *b, struct yaml_node *n, const char *tag)
 {
-	n->text = (const char *)from->data.scalar.value;
-	n->text_len = from->data.scalar.length;
-	if (memchr(n->text, '\0', n->text_len) != NULL)
-		return fail_at(b, from, "text with a NUL byte");
-	n->quoted = from->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-	resolve(n);
+	static const char prefix[] = "tag:yaml.org,2002:";
+	static const struct {
+		const char *name;
+		enum yaml_type type;
+	} tags[] = { { "null", YAML_NULL }, { "bool", YAML_BOOL }, { "int", YAML_INT },
+		{ "float", YAML_FLOAT } };
+
+	if (strncmp(tag, prefix, sizeof(prefix) - 1) == 0) {
+		const char *name = tag + sizeof(prefix) - 1;
+
+		if (strcmp(name, "binary") == 0)
+			return fail_at(
+			    b, n->pos, "!!binary is not supported: write the text itself");
+		for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+			if (strcmp(name, tags[i].name) != 0)
+				continue;
+			resolve(n);
+			if (n->type == YAML_INT && tags[i].type == YAML_FLOAT)
+				n->type = YAML_FLOAT;
+			if (n->type != tags[i].type)
+				return fail_at(b, n->pos, "the text does not fit its tag");
+			return 0;
+		}
+	}
+	n->type = YAML_STRING;
 	return 0;
 }
 
-static int
-build_list(
-    struct yaml_node *n, struct builder *b, const yaml_node_t *from, int depth, uint64_t *weight)
+static struct own *
+own_new(struct builder *b, const yaml_mark_t *mark, size_t text_len)
 {
-	const yaml_node_item_t *start = from->data.sequence.items.start;
-	size_t count = (size_t)(from->data.sequence.items.top - start);
-	n->type = YAML_LIST;
-	n->items = xcalloc(count, sizeof(*n->items));
-	for (; n->n < count; n->n++) {
-		int rc = build(&n->items[n->n], b, start[n->n], depth + 1);
-		if (rc != 0)
-			return rc;
-		*weight += b->doc->built[start[n->n] - 1].weight;
+	struct own *own = xcalloc(1, sizeof(*own) + text_len + 1);
+	own->node.pos = pos_of(mark);
+	own->weight = 1;
+	own->next = b->doc->all;
+	b->doc->all = own;
+	return own;
+}
+
+static int
+scalar(struct own **out, struct builder *b, const yaml_event_t *e)
+{
+	size_t len = e->data.scalar.length;
+	const char *tag = (const char *)e->data.scalar.tag;
+	struct own *own = *out = own_new(b, &e->start_mark, len);
+	struct yaml_node *n = &own->node;
+	char *text = (char *)(own + 1);
+
+	memcpy(text, e->data.scalar.value, len);
+	n->text = text;
+	n->text_len = len;
+	if (memchr(text, '\0', len) != NULL)
+		return fail_at(b, n->pos, "text with a NUL byte");
+	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+	if (tag != NULL)
+		return resolve_tagged(b, n, tag);
+	n->type = YAML_STRING;
+	if (!n->quoted) {
+		resolve(n);
+		own->merge = strcmp(text, "<<") == 0;
 	}
 	return 0;
 }
+
+/* --- anchors --- */
+
+static struct anchor *
+anchor_slot(const struct builder *b, const char *name)
+{
+	size_t i = hash_of(name) & (b->cap - 1);
+	while (b->anchors[i].name != NULL && strcmp(b->anchors[i].name, name) != 0)
+		i = (i + 1) & (b->cap - 1);
+	return &b->anchors[i];
+}
+
+static void
+anchors_grow(struct builder *b)
+{
+	struct anchor *old = b->anchors;
+	size_t n = b->cap;
+
+	b->cap = n > 0 ? n * 2 : 16;
+	b->anchors = xcalloc(b->cap, sizeof(*b->anchors));
+	for (size_t i = 0; i < n; i++)
+		if (old[i].name != NULL)
+			*anchor_slot(b, old[i].name) = old[i];
+	free(old);
+}
+
+/* A name that is given again means the later node from there on. */
+static void
+anchor_set(struct builder *b, const unsigned char *name, struct own *own)
+{
+	if (name == NULL)
+		return;
+	if (b->nanchors * 2 >= b->cap)
+		anchors_grow(b);
+	struct anchor *a = anchor_slot(b, (const char *)name);
+	if (a->name == NULL) {
+		a->name = xstrdup((const char *)name);
+		b->nanchors++;
+	}
+	a->own = own;
+}
+
+static int
+alias(struct own **out, struct builder *b, const yaml_event_t *e)
+{
+	const char *name = (const char *)e->data.alias.anchor;
+	struct anchor *a = b->cap > 0 ? anchor_slot(b, name) : NULL;
+
+	if (a == NULL || a->name == NULL)
+		return fail_at(
+		    b, pos_of(&e->start_mark), "an alias to an anchor that is not defined");
+	if (a->own->open)
+		return fail_at(b, a->own->node.pos, "an anchor contains itself");
+	*out = a->own;
+	return 0;
+}
+
+/* --- mappings --- */
 
 static size_t
 find_pair(const struct yaml_node *map, const char *key)
@@ -193,10 +317,7 @@ struct map_builder {
 static uint32_t *
 slot_of(const struct map_builder *m, const char *key)
 {
-	uint32_t hash = 2166136261u;
-	for (const char *p = key; *p != '\0'; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619u;
-	size_t i = hash & (m->cap - 1);
+	size_t i = hash_of(key) & (m->cap - 1);
 	while (m->slots[i] != 0 && strcmp(m->map->pairs[m->slots[i] - 1].key->text, key) != 0)
 		i = (i + 1) & (m->cap - 1);
 	return &m->slots[i];
@@ -218,14 +339,26 @@ map_reserve(struct map_builder *m, size_t more)
 		*slot_of(m, m->map->pairs[i].key->text) = (uint32_t)i + 1;
 }
 
+static bool
+stands_before(const struct yaml_node *a, const struct yaml_node *b)
+{
+	return a->pos.line < b->pos.line || (a->pos.line == b->pos.line && a->pos.col < b->pos.col);
+}
+
+/* Its own keys win, wherever they stand. */
 static void
-merge_from(struct map_builder *m, const struct yaml_node *other)
+merge_from(struct map_builder *m, const struct yaml_node *key, const struct yaml_node *other)
 {
 	map_reserve(m, other->n);
 	for (size_t i = 0; i < other->n; i++) {
 		uint32_t *slot = slot_of(m, other->pairs[i].key->text);
-		if (*slot != 0)
+		if (*slot != 0) {
+			const struct yaml_pair *own = &m->map->pairs[*slot - 1];
+			if (!own->merged && m->map->before_merge == NULL &&
+			    stands_before(own->key, key))
+				m->map->before_merge = own->key;
 			continue;
+		}
 		m->map->pairs[m->map->n] = other->pairs[i];
 		m->map->pairs[m->map->n++].merged = true;
 		*slot = (uint32_t)m->map->n;
@@ -233,19 +366,21 @@ merge_from(struct map_builder *m, const struct yaml_node *other)
 }
 
 static int
-merge(struct map_builder *m, struct builder *b, const yaml_node_t *from,
+merge(struct map_builder *m, struct builder *b, const struct yaml_node *key,
     const struct yaml_node *value)
 {
 	if (value->type == YAML_MAP) {
-		merge_from(m, value);
+		merge_from(m, key, value);
 		return 0;
 	}
 	if (value->type != YAML_LIST)
-		return fail_at(b, from, "a merge key \"<<\" needs a mapping or a list of mappings");
+		return fail_at(
+		    b, m->map->pos, "a merge key \"<<\" needs a mapping or a list of mappings");
 	for (size_t i = 0; i < value->n; i++) {
 		if (value->items[i]->type != YAML_MAP)
-			return fail_at(b, from, "a merge key \"<<\" needs mappings in its list");
-		merge_from(m, value->items[i]);
+			return fail_at(
+			    b, m->map->pos, "a merge key \"<<\" needs mappings in its list");
+		merge_from(m, key, value->items[i]);
 	}
 	return 0;
 }
@@ -262,145 +397,141 @@ put_pair(struct map_builder *m, struct yaml_node *key, struct yaml_node *value)
 }
 
 static int
-build_pairs(
-    struct map_builder *m, struct builder *b, const yaml_node_t *from, int depth, uint64_t *weight)
+close_pairs(struct map_builder *m, struct builder *b, const struct frame *f)
 {
-	const yaml_node_pair_t *start = from->data.mapping.pairs.start;
-	size_t count = (size_t)(from->data.mapping.pairs.top - start);
-	auto_free struct yaml_node **merges = xcalloc(count, sizeof(*merges));
-	size_t nmerges = 0;
-	map_reserve(m, count);
-	for (size_t i = 0; i < count; i++) {
-		struct yaml_node *key = NULL, *value = NULL;
-		int rc = build(&key, b, start[i].key, depth + 1);
-		if (rc == 0)
-			rc = build(&value, b, start[i].value, depth + 1);
-		if (rc != 0)
-			return rc;
-		MUST(key != NULL && value != NULL);
-		*weight += b->doc->built[start[i].key - 1].weight +
-		           b->doc->built[start[i].value - 1].weight;
+	map_reserve(m, f->n / 2);
+	for (size_t i = 0; i < f->n; i += 2) {
+		struct yaml_node *key = &f->items[i]->node;
+
 		if (key->type == YAML_LIST || key->type == YAML_MAP)
-			return fail_at(b, from, "a mapping's key must be text");
-		if (!key->quoted && strcmp(key->text, "<<") == 0)
-			merges[nmerges++] = value;
-		else
-			put_pair(m, key, value);
+			return fail_at(b, f->own->node.pos, "a mapping's key must be text");
+		if (!f->items[i]->merge)
+			put_pair(m, key, &f->items[i + 1]->node);
 	}
-	for (size_t i = 0; i < nmerges; i++) {
-		int rc = merge(m, b, from, merges[i]);
+	for (size_t i = 0; i < f->n; i += 2) {
+		int rc = f->items[i]->merge
+		             ? merge(m, b, &f->items[i]->node, &f->items[i + 1]->node)
+		             : 0;
 		if (rc != 0)
 			return rc;
 	}
 	return 0;
 }
 
-static int
-build_map(
-    struct yaml_node *n, struct builder *b, const yaml_node_t *from, int depth, uint64_t *weight)
-{
-	struct map_builder m = { .map = n };
-	n->type = YAML_MAP;
-	int rc = build_pairs(&m, b, from, depth, weight);
-	free(m.slots);
-	return rc;
-}
+/* --- the composer --- */
 
+/* The node is complete: a part of what is open, or the root. */
 static int
-build(struct yaml_node **out, struct builder *b, int index, int depth)
+place(struct builder *b, struct own *own)
 {
-	yaml_node_t *from = yaml_document_get_node(&b->doc->lib, index);
-	MUST(from != NULL);
-	struct built *slot = &b->doc->built[index - 1];
-	if (slot->open)
-		return fail_at(b, from, "an anchor contains itself");
-	if (depth > YAML_DEPTH_MAX)
-		return fail_at(b, from, "nested too deeply");
-	if (slot->node == NULL) {
-		struct yaml_node *n = slot->node = xcalloc(1, sizeof(*n));
-		uint64_t weight = 1;
-		n->pos = (struct yaml_pos){ (unsigned)from->start_mark.line + 1,
-			(unsigned)from->start_mark.column + 1 };
-		slot->open = true;
-		int rc;
-		if (from->type == YAML_SCALAR_NODE)
-			rc = build_scalar(n, b, from);
-		else if (from->type == YAML_SEQUENCE_NODE)
-			rc = build_list(n, b, from, depth, &weight);
-		else
-			rc = build_map(n, b, from, depth, &weight);
-		slot->open = false;
-		slot->weight = weight;
-		if (rc != 0)
-			return rc;
+	if (own->weight > YAML_NODES_MAX)
+		return fail_at(b, own->node.pos, "too many nodes once aliases are expanded");
+	if (b->depth == 0) {
+		b->doc->root = &own->node;
+		return 0;
 	}
-	if (slot->weight > YAML_NODES_MAX)
-		return fail_at(b, from, "too many nodes once aliases are expanded");
-	*out = slot->node;
+	struct frame *f = &b->frames[b->depth - 1];
+	if (f->n == f->cap) {
+		f->cap = f->cap > 0 ? f->cap * 2 : 8;
+		f->items = xreallocarray(f->items, f->cap, sizeof(*f->items));
+	}
+	f->items[f->n++] = own;
+	f->own->weight += own->weight;
 	return 0;
 }
 
-static void
-start(yaml_parser_t *parser, const char *text, size_t len)
+static int
+open_collection(
+    struct builder *b, const yaml_event_t *e, enum yaml_type type, const unsigned char *anchor)
 {
-	MUST(yaml_parser_initialize(parser) == 1);
-	yaml_parser_set_input_string(parser, (const unsigned char *)text, len);
-	yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+	if (b->depth >= YAML_DEPTH_MAX)
+		return fail_at(b, pos_of(&e->start_mark), "nested too deeply");
+	struct own *own = own_new(b, &e->start_mark, 0);
+	own->node.type = type;
+	own->open = true;
+	anchor_set(b, anchor, own);
+	b->frames[b->depth++] = (struct frame){ .own = own };
+	return 0;
 }
 
 static int
-syntax_error(const yaml_parser_t *parser, struct yaml_pos *pos, struct err **err)
+close_collection(struct builder *b)
 {
-	*pos = (struct yaml_pos){ (unsigned)parser->problem_mark.line + 1,
-		(unsigned)parser->problem_mark.column + 1 };
-	return err_set(
-	    err, ERR_INVALID, "%s", parser->problem ? parser->problem : "not valid YAML");
+	MUST(b->depth > 0);
+	struct frame f = b->frames[--b->depth];
+	MUST(f.own != NULL);
+	struct yaml_node *n = &f.own->node;
+	int rc = 0;
+
+	f.own->open = false;
+	if (n->type == YAML_LIST) {
+		n->items = xcalloc(f.n, sizeof(*n->items));
+		for (; n->n < f.n; n->n++)
+			n->items[n->n] = &f.items[n->n]->node;
+	} else {
+		struct map_builder m = { .map = n };
+		rc = close_pairs(&m, b, &f);
+		free(m.slots);
+	}
+	free(f.items);
+	return rc != 0 ? rc : place(b, f.own);
 }
 
-/* libyaml takes time in the square of the depth, and its tree builder knows no limit: events are
- * looked at first. */
+/* 1 at the end of the document. */
 static int
-check_depth(const char *text, size_t len, struct yaml_pos *pos, struct err **err)
+take(struct builder *b, const yaml_event_t *e)
+{
+	struct own *own = NULL;
+	int rc;
+
+	switch (e->type) {
+	case YAML_SCALAR_EVENT:
+		rc = scalar(&own, b, e);
+		if (rc == 0)
+			anchor_set(b, e->data.scalar.anchor, own);
+		return rc != 0 ? rc : place(b, own);
+	case YAML_ALIAS_EVENT:
+		rc = alias(&own, b, e);
+		return rc != 0 ? rc : place(b, own);
+	case YAML_SEQUENCE_START_EVENT:
+		return open_collection(b, e, YAML_LIST, e->data.sequence_start.anchor);
+	case YAML_MAPPING_START_EVENT:
+		return open_collection(b, e, YAML_MAP, e->data.mapping_start.anchor);
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		return close_collection(b);
+	case YAML_DOCUMENT_END_EVENT:
+	case YAML_STREAM_END_EVENT:
+		return 1;
+	case YAML_NO_EVENT:
+	case YAML_STREAM_START_EVENT:
+	case YAML_DOCUMENT_START_EVENT:
+		return 0;
+	}
+	return 0;
+}
+
+static int
+compose(struct builder *b, const char *text, size_t len)
 {
 	yaml_parser_t parser;
-	int depth = 0, rc = 0;
-	bool end = false;
-	start(&parser, text, len);
-	while (rc == 0 && !end) {
+	int rc = 0;
+
+	MUST(yaml_parser_initialize(&parser) == 1);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	while (rc == 0) {
 		yaml_event_t e;
 		if (!yaml_parser_parse(&parser, &e)) {
-			rc = syntax_error(&parser, pos, err);
+			rc = fail_at(b, pos_of(&parser.problem_mark),
+			    parser.problem ? parser.problem : "not valid YAML");
 			break;
 		}
-		depth +=
-		    (e.type == YAML_SEQUENCE_START_EVENT) + (e.type == YAML_MAPPING_START_EVENT);
-		depth -= (e.type == YAML_SEQUENCE_END_EVENT) + (e.type == YAML_MAPPING_END_EVENT);
-		end = e.type == YAML_DOCUMENT_END_EVENT || e.type == YAML_STREAM_END_EVENT;
-		if (depth > YAML_DEPTH_MAX) {
-			*pos = (struct yaml_pos){ (unsigned)e.start_mark.line + 1,
-				(unsigned)e.start_mark.column + 1 };
-			rc = err_set(err, ERR_INVALID, "nested too deeply");
-		}
+		rc = take(b, &e);
 		yaml_event_delete(&e);
 	}
 	yaml_parser_delete(&parser);
-	return rc;
-}
-
-static int
-load(struct yaml_doc *doc, const char *text, size_t len, struct yaml_pos *pos, struct err **err)
-{
-	yaml_parser_t parser;
-	int rc = check_depth(text, len, pos, err);
-	if (rc != 0)
-		return rc;
-	start(&parser, text, len);
-	if (yaml_parser_load(&parser, &doc->lib))
-		doc->have_lib = true;
-	else
-		rc = syntax_error(&parser, pos, err);
-	yaml_parser_delete(&parser);
-	return rc;
+	return rc > 0 ? 0 : rc;
 }
 
 int
@@ -408,18 +539,20 @@ yaml_doc_parse(
     struct yaml_doc **out, const char *text, size_t len, struct yaml_pos *pos, struct err **err)
 {
 	struct yaml_doc *doc = xcalloc(1, sizeof(*doc));
-	struct builder b = { doc, pos, err };
+	struct builder b = { .doc = doc, .pos = pos, .err = err };
+	struct yaml_mark_s top = { 0 };
+
 	*pos = (struct yaml_pos){ 1, 1 };
-	doc->null = (struct yaml_node){ .type = YAML_NULL, .pos = { 1, 1 }, .text = "" };
-	doc->root = &doc->null;
-	int rc = load(doc, text, len, pos, err);
-	if (rc == 0 && yaml_document_get_root_node(&doc->lib) != NULL) {
-		struct yaml_node *root = NULL;
-		doc->nbuilt = (size_t)(doc->lib.nodes.top - doc->lib.nodes.start);
-		doc->built = xcalloc(doc->nbuilt, sizeof(*doc->built));
-		rc = build(&root, &b, 1, 1);
-		doc->root = root;
-	}
+	struct own *null = own_new(&b, &top, 0);
+	null->node.type = YAML_NULL;
+	null->node.text = (char *)(null + 1);
+	doc->root = &null->node;
+	int rc = compose(&b, text, len);
+	for (size_t i = 0; i < b.depth; i++)
+		free(b.frames[i].items);
+	for (size_t i = 0; i < b.cap; i++)
+		free(b.anchors[i].name);
+	free(b.anchors);
 	if (rc != 0) {
 		yaml_doc_free(doc);
 		return rc;
@@ -433,16 +566,14 @@ yaml_doc_free(struct yaml_doc *doc)
 {
 	if (doc == NULL)
 		return;
-	for (size_t i = 0; i < doc->nbuilt; i++) {
-		if (doc->built[i].node == NULL)
-			continue;
-		free(doc->built[i].node->items);
-		free(doc->built[i].node->pairs);
-		free(doc->built[i].node);
+	for (struct own *own = doc->all; own != NULL;) {
+		struct own *next = own->next;
+
+		free(own->node.items);
+		free(own->node.pairs);
+		free(own);
+		own = next;
 	}
-	free(doc->built);
-	if (doc->have_lib)
-		yaml_document_delete(&doc->lib);
 	free(doc);
 }
 
@@ -460,11 +591,14 @@ yaml_get_pair(const struct yaml_node *map, const char *key)
 	size_t i = find_pair(map, key);
 	if (i < map->n)
 		return &map->pairs[i];
+	const struct yaml_pair *best = NULL;
 	for (i = 0; i < map->n; i++) {
-		if (strcasecmp(map->pairs[i].key->text, key) == 0)
-			return &map->pairs[i];
+		const struct yaml_pair *p = &map->pairs[i];
+		if (strcasecmp(p->key->text, key) == 0 &&
+		    (best == NULL || strcmp(p->key->text, best->key->text) > 0))
+			best = p;
 	}
-	return NULL;
+	return best;
 }
 
 const struct yaml_node *

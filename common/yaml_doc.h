@@ -3,10 +3,10 @@
  *
  * Only the first document is used. Anchors and aliases are resolved (an alias points to the same
  * node: the tree is a DAG, never a cycle), merge keys "<<" are applied, duplicate keys: the last
- * wins (and is recorded, see yaml_node.duplicate). Scalars keep their source text and style;
- * YAML 1.1 typing is done on request by yaml_scalar_kind(). Limits: input size by the caller,
- * YAML_DEPTH_MAX nesting, YAML_NODES_MAX nodes counted after alias expansion (so that "billion
- * laughs" is refused while parsing): beyond them ERR_INVALID.
+ * wins (and is recorded, see yaml_node.duplicate), an anchor may be defined again. Scalars keep
+ * their source text; explicit tags are heeded (!!binary is refused). Limits: input size by the
+ * caller, YAML_DEPTH_MAX nesting, YAML_NODES_MAX nodes counted after alias expansion (so that
+ * "billion laughs" is refused while parsing): beyond them ERR_INVALID.
  *
  * Pure: no I/O. One thread at a time per document. Nodes live as long as the document.
  */
@@ -48,8 +48,9 @@ struct yaml_node {
 	struct yaml_node **items; /* YAML_LIST */
 	struct yaml_pair *pairs;  /* YAML_MAP, in source order, duplicates already dropped */
 	size_t n;                 /* of items or pairs */
-	const struct yaml_node
-	    *duplicate; /* YAML_MAP: first key node that was given twice, or NULL */
+	/* YAML_MAP, or NULL: first key that was given twice; first key before a "<<" that brings it
+	 * too. The key's own value counts, as YAML says; go-yaml takes the merged one. */
+	const struct yaml_node *duplicate, *before_merge;
 };
 
 struct yaml_doc;
@@ -60,7 +61,8 @@ int yaml_doc_parse(struct yaml_doc **out, const char *text, size_t len, struct y
     struct err **err) MUSTCHECK;
 void yaml_doc_free(struct yaml_doc *doc);
 const struct yaml_node *yaml_doc_root(const struct yaml_doc *doc);
-/* Value of a key: exact match first, then ASCII case-insensitive; NULL when absent. */
+/* Value of a key: exact match first, then ASCII case-insensitive (of several spellings the last in
+ * the order of bytes, as Go's JSON decoder ends up with); NULL when absent. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 /* The pair rather than the value. */
 const struct yaml_pair *yaml_get_pair(const struct yaml_node *map, const char *key);

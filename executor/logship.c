@@ -180,7 +180,8 @@ read_done(void *arg)
 	l->at = j->at;
 	if (j->err != NULL || j->data.len == 0) {
 		if (j->err != NULL)
-			log_err(LOG_WARN, "a spooled log cannot be read, trying again", &j->err);
+			log_err(LOG_WARN, "a spooled log cannot be read, trying again", &j->err,
+			    LOG_STR("task", l->task_id));
 		l->at = (struct ex_spool_pos){ 0, 0, 0 };
 		loop_timer_start(l->again, RETRY_MS);
 	} else {

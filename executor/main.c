@@ -1,5 +1,6 @@
 #include "common/daemon.h"
 #include "executor/config.h"
+#include "executor/dump.h"
 #include "executor/executor.h"
 
 int
@@ -13,6 +14,7 @@ main(int argc, char **argv)
 		.check = ex_config_check,
 		.start = ex_start,
 		.stop = ex_stop,
+		.dump = ex_dump,
 	};
 
 	return daemon_main(argc, argv, &spec);

@@ -2,6 +2,8 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "executor/executor.h"
+#include "executor/session.h"
 
 static const struct {
 	enum ex_phase phase;
@@ -12,7 +14,16 @@ static const struct {
 	{ EX_STOPPED, "result=\"stopped\"" },
 };
 
-static struct metric *held, *setup_seconds, *step_seconds;
+static const char *const phase_labels[] = {
+	[EX_METER_PULL] = "phase=\"pull\"",
+	[EX_METER_CREATE] = "phase=\"create\"",
+	[EX_METER_START] = "phase=\"start\"",
+	[EX_METER_STEP] = "phase=\"step\"",
+	[EX_METER_UPLOAD] = "phase=\"upload\"",
+};
+
+static struct metric *held, *slots, *registered, *disk_queue, *setup_seconds;
+static struct metric *phases[ARRAY_LEN(phase_labels)];
 static struct metric *steps[ARRAY_LEN(results)], *tasks[ARRAY_LEN(results)];
 
 void
@@ -21,7 +32,13 @@ ex_meter_init(void)
 	held = metrics_gauge("millrace_executor_tasks", "", "Tasks that are held.");
 	setup_seconds = metrics_histogram("millrace_executor_setup_seconds", "",
 	    "From the accepted offer to running containers, images included.");
-	step_seconds = metrics_histogram("millrace_executor_step_seconds", "", "Length of a step.");
+	slots = metrics_gauge("millrace_executor_slots", "", "Tasks that may run at once.");
+	registered = metrics_gauge(
+	    "millrace_executor_registered", "", "1: the runservice knows this executor.");
+	disk_queue = metrics_gauge(
+	    "millrace_executor_disk_queue", "", "Jobs for the disk that wait or run.");
+	for (size_t i = 0; i < ARRAY_LEN(phase_labels); i++)
+		phases[i] = metrics_phase(phase_labels[i]);
 	for (size_t i = 0; i < ARRAY_LEN(results); i++) {
 		tasks[i] = metrics_counter(
 		    "millrace_executor_tasks_total", results[i].label, "Tasks that ended here.");
@@ -55,11 +72,27 @@ void
 ex_meter_step(const struct ex_step_state *step)
 {
 	count(steps, step->phase);
-	metrics_observe_ms(step_seconds, step->end_ms - step->start_ms);
+	ex_meter_phase(EX_METER_STEP, step->end_ms - step->start_ms);
 }
 
 void
 ex_meter_task(enum ex_phase result)
 {
 	count(tasks, result);
+}
+
+void
+ex_meter_phase(enum ex_meter_phase phase, int64_t ms)
+{
+	metrics_observe_ms(phases[phase], ms);
+}
+
+void
+ex_meter_sample(void *arg)
+{
+	const struct ex *ex = arg;
+
+	metrics_set(slots, ex->cfg->tasks);
+	metrics_set(registered, ex_session_registered(ex->session));
+	metrics_set(disk_queue, (int64_t)work_pending(ex->pool));
 }

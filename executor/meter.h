@@ -17,4 +17,16 @@ void ex_meter_setup(const struct ex_step_state *setup);
 void ex_meter_step(const struct ex_step_state *step);
 void ex_meter_task(enum ex_phase result);
 
+/* Phases of a task that take their time here. */
+enum ex_meter_phase {
+	EX_METER_PULL,
+	EX_METER_CREATE,
+	EX_METER_START,
+	EX_METER_STEP,
+	EX_METER_UPLOAD
+};
+void ex_meter_phase(enum ex_meter_phase phase, int64_t ms);
+/* Gauges that are looked up when metrics are asked for. */
+void ex_meter_sample(void *arg); /* struct ex */
+
 #endif

@@ -92,7 +92,8 @@ on_removed(json_t *answer, struct err **err, void *arg)
 	if (*err != NULL && (*err)->code != ERR_NOTFOUND) {
 		/* 409: its removal is under way, or somebody still uses it: look again. */
 		if ((*err)->code != ERR_CONFLICT)
-			log_err(LOG_WARN, "a leftover cannot be removed, trying again", err);
+			log_err(LOG_WARN, "a leftover cannot be removed, trying again", err,
+			    LOG_STR("task", r->task));
 		if (r->what == CONTAINERS || r->task != NULL)
 			r->failed = true;
 	}
@@ -136,7 +137,8 @@ on_listed(json_t *answer, struct err **err, void *arg)
 
 	r->call = NULL;
 	if (*err != NULL) {
-		log_err(LOG_WARN, "leftovers cannot be listed, trying again", err);
+		log_err(LOG_WARN, "leftovers cannot be listed, trying again", err,
+		    LOG_STR("task", r->task));
 		r->failed = true;
 		next_kind(r);
 		return;

@@ -79,8 +79,11 @@ ex_restore_free(struct ex_task *t)
 static void
 fail(struct ex_restore *r, const char *why)
 {
-	ex_step_fail(r->task, "the archive of task %s, step %u cannot be read: %s",
-	    r->ref->task_name, r->ref->step, why);
+	if (ex_cache_ref(r->task) != NULL)
+		ex_step_fail(r->task, "the cache cannot be read: %s", why);
+	else
+		ex_step_fail(r->task, "the archive of task %s, step %u cannot be read: %s",
+		    r->ref->task_name, r->ref->step, why);
 }
 
 static void
@@ -94,8 +97,8 @@ try_again(struct ex_restore *r, const char *why)
 		fail(r, why);
 		return;
 	}
-	log_warn("a part of an archive cannot be read, trying again",
-	    LOG_STR("task", r->task->task_id), LOG_STR("why", why));
+	log_warn("a part of an archive cannot be read, trying again", EX_LOG_IDS(r->task),
+	    LOG_STR("why", why));
 	urls_free(r); /* they may have expired */
 	loop_timer_start(r->again, r->backoff_ms);
 	r->backoff_ms = r->backoff_ms * 2 < RETRY_MAX_MS ? r->backoff_ms * 2 : RETRY_MAX_MS;
@@ -408,18 +411,35 @@ ex_restore_up(struct ex_task *t, const struct msg_welcome *w)
 bool
 ex_restore_result(struct ex_task *t)
 {
-	if (++t->st->archives >= t->plan->n_workspace)
+	if (++t->st->archives >= t->plan->n_workspace || ex_cache_ref(t) != NULL)
 		return false;
 	ex_restore_free(t);
 	ex_step_next_attempt(t);
 	return true;
 }
 
+static void
+begin(struct ex_task *t, const Millrace__ArchiveRef *ref)
+{
+	struct ex_restore *r = xcalloc(1, sizeof(*r));
+
+	r->task = t;
+	r->ref = ref;
+	r->backoff_ms = RETRY_MIN_MS;
+	r->again = loop_timer_new(t->ex->loop, "archive part again", again, r);
+	t->step.restore = r;
+	t->step.ready = true;
+	if (ex_step_send_start(t))
+		pump(r);
+}
+
 void
 ex_restore_begin(struct ex_task *t)
 {
-	struct ex_restore *r;
-
+	if (ex_cache_ref(t) != NULL) {
+		begin(t, ex_cache_ref(t));
+		return;
+	}
 	if (t->plan->n_workspace == 0) {
 		ex_step_own(t, 0, "No task before this one saved anything to the workspace.");
 		return;
@@ -428,13 +448,5 @@ ex_restore_begin(struct ex_task *t)
 		ex_step_own(t, -1, "The workspace's archives are not those of before.");
 		return;
 	}
-	r = xcalloc(1, sizeof(*r));
-	r->task = t;
-	r->ref = t->plan->workspace[t->st->archives];
-	r->backoff_ms = RETRY_MIN_MS;
-	r->again = loop_timer_new(t->ex->loop, "archive part again", again, r);
-	t->step.restore = r;
-	t->step.ready = true;
-	if (ex_step_send_start(t))
-		pump(r);
+	begin(t, t->plan->workspace[t->st->archives]);
 }

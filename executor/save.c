@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/objstore.h"
+#include "executor/meter.h"
 
 #include <string.h>
 
@@ -38,7 +39,7 @@ struct ex_save {
 	struct ex_rs_call *call;
 	struct httpc_req *put;
 	struct loop_timer *again;
-	int64_t backoff_ms, failing_since_ms;
+	int64_t backoff_ms, failing_since_ms, begun_ms;
 };
 
 static void upload(struct ex_save *v);
@@ -148,8 +149,8 @@ try_again(struct ex_save *v, const char *why)
 		ex_step_fail(v->task, "the archive cannot be stored: %s", why);
 		return;
 	}
-	log_warn("a part of an archive cannot be stored, trying again",
-	    LOG_STR("task", v->task->task_id), LOG_STR("why", why));
+	log_warn("a part of an archive cannot be stored, trying again", EX_LOG_IDS(v->task),
+	    LOG_STR("why", why));
 	urls_free(v);
 	loop_timer_start(v->again, v->backoff_ms);
 	v->backoff_ms = v->backoff_ms * 2 < RETRY_MAX_MS ? v->backoff_ms * 2 : RETRY_MAX_MS;
@@ -264,13 +265,17 @@ on_complete(ProtobufCMessage *reply, struct err **err, void *arg)
 {
 	struct ex_save *v = arg;
 
-	(void)reply;
 	v->call = NULL;
 	if (*err != NULL) {
 		refused(v, err);
 		return;
 	}
+	if (((const Millrace__ArchiveCompleteReply *)reply)->lost) {
+		ex_cache_say(v->task, "Another task saved this cache meanwhile; that one is kept.");
+		return;
+	}
 	v->done = true;
+	ex_meter_phase(EX_METER_UPLOAD, clock_mono_ms() - v->begun_ms);
 	ex_step_check(v->task);
 }
 
@@ -295,7 +300,8 @@ complete(struct ex_save *v)
 	req.step = (uint32_t)v->task->step.index;
 	req.parts = list;
 	req.n_parts = v->nparts;
-	call(v, "archive.complete", &req.base, NULL, on_complete);
+	call(v, "archive.complete", &req.base, &millrace__archive_complete_reply__descriptor,
+	    on_complete);
 }
 
 /* Whatever can be done now. */
@@ -392,6 +398,10 @@ on_begun(ProtobufCMessage *msg, struct err **err, void *arg)
 		refused(v, err);
 		return;
 	}
+	if (((const Millrace__ArchiveBeginReply *)msg)->exists && ex_cache_key(t) != NULL) {
+		ex_cache_say(t, "There is a cache with this key: nothing is saved.");
+		return;
+	}
 	v->archive_id = xstrdup(((const Millrace__ArchiveBeginReply *)msg)->archive_id);
 	t->step.ready = true;
 	if (ex_step_send_start(t))
@@ -408,10 +418,12 @@ ex_save_begin(struct ex_task *t)
 	v->task = t;
 	v->hash = crypto_hash_new();
 	v->backoff_ms = RETRY_MIN_MS;
+	v->begun_ms = clock_mono_ms();
 	v->again = loop_timer_new(t->ex->loop, "archive part again", again, v);
 	t->step.save = v;
 	attempt_of(&attempt, t);
 	req.attempt = &attempt;
 	req.step = (uint32_t)t->step.index;
+	req.cache_key = (char *)(uintptr_t)ex_cache_key(t);
 	call(v, "archive.begin", &req.base, &millrace__archive_begin_reply__descriptor, on_begun);
 }

@@ -436,3 +436,12 @@ ex_session_registered(const struct ex_session *s)
 {
 	return s->registered;
 }
+
+void
+ex_session_dump(json_t *out, const struct ex_session *s)
+{
+	json_object_set_new(out, "runservice",
+	    json_pack("{s:b, s:b, s:b, s:i, s:b, s:b}", "connected", s->connected, "registered",
+	        s->registered, "draining", s->drain, "polls", (int)s->npolls, "control_held",
+	        s->control != NULL, "renewing", s->renewal != NULL));
+}

@@ -8,6 +8,7 @@
 #ifndef EXECUTOR_SESSION_H
 #define EXECUTOR_SESSION_H
 
+#include "common/json.h"
 #include "executor/executor.h"
 
 struct ex_session *ex_session_new(struct ex *ex);
@@ -16,6 +17,8 @@ void ex_session_free(struct ex_session *s); /* NULL allowed */
 void ex_session_connected(struct ex_session *s, bool up);
 const char *ex_session_id(const struct ex_session *s);
 bool ex_session_registered(const struct ex_session *s);
+/* Adds "runservice" to a dump. */
+void ex_session_dump(json_t *out, const struct ex_session *s);
 /* A slot became free, or a stop was taken notice of. */
 void ex_session_changed(struct ex_session *s);
 

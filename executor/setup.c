@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "executor/env.h"
+#include "executor/meter.h"
 
 #include <string.h>
 
@@ -14,8 +15,9 @@
 #define STARTS_MAX 3
 
 struct ex_setup {
-	unsigned at;     /* container */
-	unsigned starts; /* of it, that failed */
+	unsigned at;      /* container */
+	unsigned starts;  /* of it, that failed */
+	int64_t phase_ms; /* when the phase under way began, for metrics */
 	bool main_up, mkdir_sent;
 	struct ex_pulling *pull;
 	struct ex_host_wait *host;
@@ -51,6 +53,16 @@ fail(struct ex_task *t, struct err **err)
 	ex_task_setup_failed(t, err);
 }
 
+/* The next phase begins; the one before it took so long. */
+static void
+phase_over(struct ex_setup *s, enum ex_meter_phase phase)
+{
+	int64_t now = clock_mono_ms();
+
+	ex_meter_phase(phase, now - s->phase_ms);
+	s->phase_ms = now;
+}
+
 static struct ex_setup *
 make(struct ex_task *t)
 {
@@ -78,6 +90,24 @@ ex_setup_free(struct ex_task *t)
 	loop_timer_free(s->later);
 	free(s->refused);
 	free(s);
+}
+
+const char *
+ex_setup_waits(const struct ex_task *t)
+{
+	const struct ex_setup *s = t->setup;
+
+	if (s == NULL)
+		return NULL;
+	if (s->pull != NULL)
+		return "an image";
+	if (s->host != NULL)
+		return "the engine's network and the toolbox's volume";
+	if (s->removal != NULL)
+		return "the removal of what an earlier life left";
+	if (s->service != NULL)
+		return "a service container's command";
+	return s->call != NULL ? "the engine" : "the toolbox of the main container";
 }
 
 struct ex_call *
@@ -139,6 +169,7 @@ next_image(struct ex_task *t)
 		opt.image = def_of(t, s->at)->image;
 		s->pull = ex_pulling_start(&opt);
 	} else {
+		phase_over(s, EX_METER_PULL);
 		s->host = ex_host_need(t->ex->host, t->images[0].id, on_host, t);
 	}
 }
@@ -163,6 +194,7 @@ begin_images(struct ex_task *t)
 {
 	auto_err e = NULL;
 
+	t->setup->phase_ms = clock_mono_ms();
 	if (check_privileged(t, &e) != 0)
 		fail(t, &e);
 	else
@@ -275,6 +307,7 @@ make_directory(struct ex_task *t)
 static void
 container_ready(struct ex_task *t)
 {
+	phase_over(t->setup, EX_METER_START);
 	t->setup->at++;
 	t->setup->starts = 0;
 	next_container(t);
@@ -344,8 +377,9 @@ on_service_seen(json_t *answer, struct err **err, void *arg)
 	service_done(t);
 }
 
-/* The toolbox is about to become the command. Should that fail, its word arrives before the
- * engine's answer, or the engine sees the container ended. */
+/* The toolbox is about to become the command, which it has found. Should the kernel not be able to
+ * run that, its word or the engine's, that the container ended, may come too late to fail the
+ * setup. */
 static void
 look_at_service(struct ex_task *t)
 {
@@ -536,6 +570,7 @@ on_created(json_t *answer, struct err **err, void *arg)
 		fail(t, err);
 		return;
 	}
+	phase_over(s, EX_METER_CREATE);
 	if (t->st->ncontainers < EX_CONTAINERS_MAX)
 		t->st->containers[t->st->ncontainers++] = xstrdup(name);
 	s->call = ex_engine_call(t->ex->engine, &opt);
@@ -567,6 +602,7 @@ next_container(struct ex_task *t)
 		make_directory(t);
 		return;
 	}
+	s->phase_ms = clock_mono_ms();
 	ex_task_say(t, "Starting container %u (%s)", s->at, def_of(t, s->at)->image);
 	plan.image = &t->images[s->at];
 	plan.def = def_of(t, s->at);

@@ -242,7 +242,8 @@ round_done(void *arg)
 	s->busy = false;
 	if (failed && !s->closing) {
 		take_back(s, r);
-		log_err(LOG_WARN, "the spool cannot be written, trying again", &r->err);
+		log_err(LOG_WARN, "the spool cannot be written, trying again", &r->err,
+		    LOG_STR("dir", s->dir));
 		loop_timer_start(s->retry, RETRY_MS);
 	}
 	for (i = 0; i < r->nlogs && !failed; i++)
@@ -268,7 +269,8 @@ round_add(struct ex_spool *s, struct round *r, unsigned i)
 	if (l->pending_raw == l->durable.raw)
 		return;
 	if (l->fd < 0 && open_log(s, i, &err) != 0) {
-		log_err(LOG_WARN, "the spool cannot be written, trying again", &err);
+		log_err(LOG_WARN, "the spool cannot be written, trying again", &err,
+		    LOG_STR("dir", s->dir));
 		loop_timer_start(s->retry, RETRY_MS);
 		return;
 	}

@@ -112,6 +112,7 @@ ex_state_print(const struct ex_state *s)
 		json_array_append_new(steps, step_json(&s->steps[i]));
 	for (i = 0; i < s->ncontainers; i++)
 		json_array_append_new(containers, json_string(s->containers[i]));
+	json_object_set_new(j, "archive", json_string(s->archive));
 	json_object_set_new(j, "steps", steps);
 	json_object_set_new(j, "containers", containers);
 	return json_print(j);
@@ -137,6 +138,7 @@ static bool
 fill(struct ex_state *s, const json_t *j)
 {
 	json_t *steps = json_member(j, "steps"), *containers = json_member(j, "containers");
+	const char *archive = json_text(j, "archive");
 	unsigned i;
 
 	s->revision = (uint64_t)json_int(j, "revision", 0);
@@ -150,6 +152,8 @@ fill(struct ex_state *s, const json_t *j)
 	s->epochs = (uint32_t)json_int(j, "epochs", 1);
 	s->attempt = (uint32_t)json_int(j, "attempt", 0);
 	s->archives = (uint32_t)json_int(j, "archives", 0);
+	if (archive != NULL && id_is_valid(archive))
+		memcpy(s->archive, archive, sizeof(s->archive));
 	if (!step_parse(&s->setup, json_member(j, "setup")))
 		return false;
 	for (i = 0; i < s->nsteps; i++)

@@ -7,6 +7,7 @@
 #define EXECUTOR_STATE_H
 
 #include "common/err.h"
+#include "common/id.h"
 
 #include "executor.pb-c.h"
 
@@ -44,10 +45,11 @@ struct ex_state {
 	bool begun;      /* task.begin was acknowledged */
 	bool setup_done; /* containers run and the working directory exists */
 	int64_t start_ms, end_ms;
-	int64_t steps_start_ms; /* when the timeout's clock started */
-	uint32_t epochs;        /* attach epochs below this one may have been used */
-	uint32_t attempt;       /* of the current step */
-	uint32_t archives;      /* restore: archives of the current step already unpacked */
+	int64_t steps_start_ms;   /* when the timeout's clock started */
+	uint32_t epochs;          /* attach epochs below this one may have been used */
+	uint32_t attempt;         /* of the current step */
+	uint32_t archives;        /* restore: archives of the current step already unpacked */
+	char archive[ID_LEN + 1]; /* restore_cache: the archive that was chosen, or "" */
 	char *containers[EX_CONTAINERS_MAX];
 	unsigned ncontainers;
 	unsigned nsteps;

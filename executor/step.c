@@ -25,8 +25,15 @@ is(const struct ex_task *t, Millrace__StepType type)
 {
 	return spec_of(t)->type == type;
 }
-#define IS_SAVE(t) is(t, MILLRACE__STEP_TYPE__STEP_SAVE_TO_WORKSPACE)
-#define IS_RESTORE(t) is(t, MILLRACE__STEP_TYPE__STEP_RESTORE_WORKSPACE)
+#define IS_CACHE(t)                                                                                \
+	(is(t, MILLRACE__STEP_TYPE__STEP_SAVE_CACHE) ||                                            \
+	    is(t, MILLRACE__STEP_TYPE__STEP_RESTORE_CACHE))
+#define IS_SAVE(t)                                                                                 \
+	(is(t, MILLRACE__STEP_TYPE__STEP_SAVE_TO_WORKSPACE) ||                                     \
+	    is(t, MILLRACE__STEP_TYPE__STEP_SAVE_CACHE))
+#define IS_RESTORE(t)                                                                              \
+	(is(t, MILLRACE__STEP_TYPE__STEP_RESTORE_WORKSPACE) ||                                     \
+	    is(t, MILLRACE__STEP_TYPE__STEP_RESTORE_CACHE))
 #define IS_RUN(t) is(t, MILLRACE__STEP_TYPE__STEP_RUN)
 
 void
@@ -36,6 +43,7 @@ ex_step_clear(struct ex_task *t)
 
 	ex_save_free(t);
 	ex_restore_free(t);
+	ex_cache_free(t);
 	ex_mask_stream_free(s->mask);
 	free(s->error);
 	*s = (struct ex_step){ .index = -1 };
@@ -281,7 +289,8 @@ ex_step_check(struct ex_task *t)
 	}
 	if (ex_spool_durable(t->spool, s->index).raw < s->received)
 		return;
-	if (IS_SAVE(t) && !s->own_error && s->exit_status == 0 && !t->killing && !ex_save_done(t))
+	if (IS_SAVE(t) && !s->own_error && s->exit_status == 0 && !t->killing && !ex_save_done(t) &&
+	    !ex_cache_over(t))
 		return;
 	finish(t);
 }
@@ -306,7 +315,9 @@ on_result(struct ex_task *t, const struct frame *f)
 		s->archive_end = r.archive_end;
 		if (!s->own_error)
 			set_error(s, r.error);
-		if (IS_SAVE(t))
+		if (ex_cache_rendering(t))
+			ex_cache_result(t);
+		else if (IS_SAVE(t))
 			ex_save_result(t);
 		else if (IS_RESTORE(t) && r.exit_status == 0 && !s->own_error && !t->killing &&
 		         ex_restore_result(t))
@@ -385,8 +396,12 @@ on_frame(const struct frame *f, void *arg)
 		on_refused(t, f);
 	} else if (f->type == FRAME_CHILD_EXIT) {
 		on_child_exit(t, f);
-	} else if (f->type == FRAME_ARCHIVE && steps && IS_SAVE(t)) {
-		if (msg_data_decode(&d, f->payload, f->len))
+	} else if (f->type == FRAME_ARCHIVE && steps && (IS_SAVE(t) || ex_cache_rendering(t))) {
+		if (!msg_data_decode(&d, f->payload, f->len))
+			return;
+		if (ex_cache_rendering(t))
+			ex_cache_data(t, &d);
+		else
 			ex_save_data(t, &d);
 	} else if (f->type == FRAME_WANT && steps && IS_RESTORE(t)) {
 		if (msg_credit_decode(&c, f->payload, f->len) && c.step == t->step.index &&
@@ -422,6 +437,8 @@ step_up(struct ex_task *t, const struct msg_welcome *w)
 			signal_step(t);
 		else
 			loop_timer_start(t->kill, 0);
+	} else if (ex_cache_rendering(t)) {
+		ex_cache_up(t, w);
 	} else if (IS_SAVE(t)) {
 		ex_save_up(t, w);
 	} else if (IS_RESTORE(t)) {
@@ -517,14 +534,12 @@ launch(struct ex_task *t)
 	} else if (IS_RUN(t)) {
 		s->ready = true;
 		ex_step_send_start(t);
+	} else if (IS_CACHE(t)) {
+		ex_cache_begin(t);
 	} else if (IS_SAVE(t)) {
 		ex_save_begin(t);
-	} else if (IS_RESTORE(t)) {
-		ex_restore_begin(t);
-	} else if (is(t, MILLRACE__STEP_TYPE__STEP_RESTORE_CACHE)) {
-		ex_step_own(t, 0, "No cache is kept on this server: nothing is restored.");
 	} else {
-		ex_step_own(t, 0, "No cache is kept on this server: nothing is saved.");
+		ex_restore_begin(t);
 	}
 }
 
@@ -552,6 +567,7 @@ start_step(struct ex_task *t, int index)
 		st->start_ms = clock_wall_ms();
 		t->st->attempt = 1;
 		t->st->archives = 0;
+		t->st->archive[0] = '\0';
 	}
 	if (t->link == NULL && t->first_epoch == 0)
 		t->first_epoch = reserve_epochs(t);

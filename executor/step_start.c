@@ -113,13 +113,21 @@ send_step(struct ex_task *t, const Millrace__Step *step, const struct ex_env *en
 		m.nargv = (uint32_t)nwords;
 		m.script = text(step->command);
 		m.tty = step->tty;
-	} else if (step->type == MILLRACE__STEP_TYPE__STEP_SAVE_TO_WORKSPACE) {
+	} else if (ex_cache_rendering(t)) {
+		m.kind = MSG_RENDER;
+		m.argv = ex_cache_templates(t, &nwords);
+		m.nargv = (uint32_t)nwords;
+		nwords = 0; /* borrowed */
+	} else if (step->type == MILLRACE__STEP_TYPE__STEP_SAVE_TO_WORKSPACE ||
+	           step->type == MILLRACE__STEP_TYPE__STEP_SAVE_CACHE) {
 		m.kind = MSG_SAVE;
 		fill_contents(&m, step);
 	} else {
 		m.kind = MSG_RESTORE;
 		m.dest_dir = text(step->dest_dir);
 	}
+	if (step->type != MILLRACE__STEP_TYPE__STEP_RUN)
+		m.script = text(ex_cache_line(t));
 	m.size_max = (uint64_t)t->ex->cfg->workspace_size_max;
 	m.entries_max = (uint64_t)t->ex->cfg->workspace_entries_max;
 	rc = send(t->link, FRAME_START, &m, err);

@@ -153,7 +153,7 @@ on_ship(struct err **err, void *arg)
 		return;
 	}
 	if (*err != NULL) {
-		log_err(LOG_WARN, "a log is refused, trying again", err);
+		log_err(LOG_WARN, "a log is refused, trying again", err, EX_LOG_IDS(t));
 		loop_timer_start(t->again, RETRY_MS);
 		return;
 	}
@@ -296,7 +296,7 @@ on_reported(ProtobufCMessage *reply, struct err **err, void *arg)
 		return;
 	}
 	if (*err != NULL) {
-		log_err(LOG_WARN, "a report is refused, trying again", err);
+		log_err(LOG_WARN, "a report is refused, trying again", err, EX_LOG_IDS(t));
 		t->reported = 0;
 		loop_timer_start(t->again, RETRY_MS);
 		return;
@@ -347,7 +347,7 @@ maybe_over(struct ex_task *t)
 {
 	if (!t->cleaned || (t->at == EX_AT_END && !t->final_acked))
 		return;
-	log_info("task over", LOG_STR("task", t->task_id), LOG_I64("attempt", (int64_t)t->fence));
+	log_info("task over", EX_LOG_IDS(t), LOG_I64("attempt", (int64_t)t->fence));
 	ex_task_remove(t->ex, t);
 	loop_defer(t->ex->loop, forget, t);
 }
@@ -390,8 +390,7 @@ ex_task_end(struct ex_task *t, enum ex_phase status)
 {
 	unsigned i;
 
-	log_info(
-	    "task ended", LOG_STR("task", t->task_id), LOG_STR("status", ex_phase_word(status)));
+	log_info("task ended", EX_LOG_IDS(t), LOG_STR("status", ex_phase_word(status)));
 	t->at = EX_AT_END;
 	if (!ex_phase_final(t->st->status)) {
 		t->st->status = status;
@@ -424,7 +423,7 @@ ex_task_drop(struct ex_task *t, const char *why)
 {
 	if (t->at == EX_AT_DROP)
 		return;
-	log_warn("task dropped", LOG_STR("task", t->task_id), LOG_I64("attempt", (int64_t)t->fence),
+	log_warn("task dropped", EX_LOG_IDS(t), LOG_I64("attempt", (int64_t)t->fence),
 	    LOG_STR("why", why));
 	t->at = EX_AT_DROP;
 	loop_timer_stop(t->again);
@@ -443,7 +442,7 @@ ex_task_stop(struct ex_task *t)
 {
 	if (t->stop || t->at >= EX_AT_END)
 		return;
-	log_info("task is stopped", LOG_STR("task", t->task_id));
+	log_info("task is stopped", EX_LOG_IDS(t));
 	t->stop = true;
 	switch (t->at) {
 	case EX_AT_SETUP:
@@ -506,7 +505,7 @@ on_begun(ProtobufCMessage *reply, struct err **err, void *arg)
 		return;
 	}
 	if (*err != NULL) {
-		log_err(LOG_WARN, "task.begin is refused, trying again", err);
+		log_err(LOG_WARN, "task.begin is refused, trying again", err, EX_LOG_IDS(t));
 		loop_timer_start(t->again, RETRY_MS);
 		return;
 	}
@@ -668,7 +667,7 @@ on_accepted(ProtobufCMessage *msg, struct err **err, void *arg)
 
 	t->call = NULL;
 	if (*err != NULL && t->resumed && (*err)->code != ERR_CONFLICT) {
-		log_err(LOG_WARN, "task.accept is refused, trying again", err);
+		log_err(LOG_WARN, "task.accept is refused, trying again", err, EX_LOG_IDS(t));
 		loop_timer_start(t->again, RETRY_MS);
 		return;
 	}
@@ -694,8 +693,7 @@ on_accepted(ProtobufCMessage *msg, struct err **err, void *arg)
 		}
 	}
 	set_lease(t, t->accept_sent_ms, reply->lease_ms);
-	log_info("task accepted", LOG_STR("task", t->task_id), LOG_STR("run", t->run_id),
-	    LOG_I64("attempt", (int64_t)t->fence));
+	log_info("task accepted", EX_LOG_IDS(t), LOG_I64("attempt", (int64_t)t->fence));
 	go(t);
 }
 
@@ -770,7 +768,8 @@ ex_task_recover(struct ex *ex, const char *dir)
 
 	if (ex_spool_file_state_read(&text, &n, dir, &e) != 0 ||
 	    ex_state_parse(&st, text, n, &e) != 0) {
-		log_err(LOG_WARN, "a task's directory is of no use and is removed", &e);
+		log_err(LOG_WARN, "a task's directory is of no use and is removed", &e,
+		    LOG_STR("dir", dir));
 		ex_spool_file_remove(dir);
 		return;
 	}
@@ -786,11 +785,12 @@ ex_task_recover(struct ex *ex, const char *dir)
 	st->revision += REVISION_GAP;
 	t->timedout = st->timedout;
 	if (open_spool(t, &e) != 0) {
-		log_err(LOG_ERROR, "a task's spool cannot be read, it is given up", &e);
+		log_err(
+		    LOG_ERROR, "a task's spool cannot be read, it is given up", &e, EX_LOG_IDS(t));
 		ex_task_drop(t, "its spool cannot be read");
 		return;
 	}
-	log_info("task found on disk", LOG_STR("task", t->task_id));
+	log_info("task found on disk", EX_LOG_IDS(t));
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * task_int.h - a task as its own files see it: task.c, setup.c, step.c, step_start.c, save.c,
- * restore.c.
+ * restore.c, cache.c.
  */
 #ifndef EXECUTOR_TASK_INT_H
 #define EXECUTOR_TASK_INT_H
@@ -32,6 +32,7 @@ enum ex_at { EX_AT_ACCEPT = 1, EX_AT_SETUP, EX_AT_BEGIN, EX_AT_STEPS, EX_AT_END,
 struct ex_setup;
 struct ex_save;
 struct ex_restore;
+struct ex_cache;
 
 /* The step under way; index -1 = the making of the working directory. */
 struct ex_step {
@@ -53,6 +54,7 @@ struct ex_step {
 	bool own_error;
 	struct ex_save *save;
 	struct ex_restore *restore;
+	struct ex_cache *cache;
 };
 
 struct ex_task {
@@ -89,6 +91,9 @@ struct ex_task {
 	struct loop_timer *again, *lease, *timeout, *kill;
 };
 
+/* Every log line about a task says whose it is. */
+#define EX_LOG_IDS(t_) LOG_STR("run", (t_)->run_id), LOG_STR("task", (t_)->task_id)
+
 /* --- task.c --- */
 /* Writes the state and reports it; returns the state's number. */
 uint64_t ex_task_save(struct ex_task *t);
@@ -116,6 +121,8 @@ void ex_setup_start(struct ex_task *t);
 void ex_setup_free(struct ex_task *t); /* everything of it under way is cancelled */
 /* The engine call under way, which may make a container whatever we do; NULL when there is none. */
 struct ex_call *ex_setup_take_call(struct ex_task *t);
+/* What it waits for, in words; NULL when there is no setup. */
+const char *ex_setup_waits(const struct ex_task *t);
 /* After a restart: only what the main image says is looked up; then ex_task_setup_done. */
 void ex_setup_reattach(struct ex_task *t);
 /* The first word of the main container's toolbox; its frames while the setup is under way. */
@@ -158,6 +165,26 @@ void ex_save_up(struct ex_task *t, const struct msg_welcome *w);
 void ex_save_data(struct ex_task *t, const struct msg_data *d);
 void ex_save_result(struct ex_task *t); /* the toolbox is done */
 bool ex_save_done(const struct ex_task *t);
+
+/* --- cache.c --- */
+/* Each attempt of a save_cache or restore_cache begins here. */
+void ex_cache_begin(struct ex_task *t);
+void ex_cache_free(struct ex_task *t);
+/* The attempt under way renders or says something: what the toolbox sends is for cache.c. */
+bool ex_cache_rendering(const struct ex_task *t);
+/* Nothing is saved or restored any more. */
+bool ex_cache_over(const struct ex_task *t);
+void ex_cache_up(struct ex_task *t, const struct msg_welcome *w);
+void ex_cache_data(struct ex_task *t, const struct msg_data *d);
+void ex_cache_result(struct ex_task *t);
+/* For START: what is to be rendered (borrowed), and a line for the log or "". */
+char **ex_cache_templates(const struct ex_task *t, size_t *n);
+const char *ex_cache_line(const struct ex_task *t);
+/* For save.c: the rendered key, NULL for a workspace; the step ends well with a line of ours. */
+const char *ex_cache_key(const struct ex_task *t);
+void ex_cache_say(struct ex_task *t, const char *line);
+/* For restore.c: the archive, NULL for a workspace. */
+const Millrace__ArchiveRef *ex_cache_ref(const struct ex_task *t);
 
 /* --- restore.c --- */
 void ex_restore_begin(struct ex_task *t);

@@ -1,11 +1,13 @@
 #include "gateway/handlers.h"
 
+#include "common/clock.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/rpc.h"
 #include "common/work.h"
 #include "gateway/definition.h"
+#include "gateway/dump.h"
 #include "gateway/gateway.h"
 #include "gateway/git_repo.h"
 #include "gateway/intake.h"
@@ -147,6 +149,7 @@ succeed(struct createrun *c, const uint64_t *numbers, size_t n)
 		json_array_append_new(
 		    runs, json_pack("{s:I, s:O}", "number", (json_int_t)numbers[i], "name",
 		              json_array_get(c->names, i)));
+	gw_meter_intake((clock_mono_us() - c->rq->started_us) / 1000);
 	gw_reply_json(c->rq, 201, json_pack("{s:o, s:O}", "runs", runs, "warnings", c->warnings));
 	createrun_free(c);
 }

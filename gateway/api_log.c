@@ -4,7 +4,6 @@
 #include "common/http_server.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "common/metrics.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
@@ -41,13 +40,7 @@ static void read_more(struct log_stream *s);
 static void
 gauge(struct gateway *gw, int change)
 {
-	static struct metric *m;
-
-	if (!m)
-		m = metrics_gauge(
-		    "millrace_gateway_log_streams", "", "Logs being sent or followed.");
 	gw->followers = (unsigned)((int)gw->followers + change);
-	metrics_set(m, gw->followers);
 }
 
 /* Forgets everything that is pending; the answer itself is the caller's. */

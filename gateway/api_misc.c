@@ -4,6 +4,7 @@
 #include "common/daemon.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "gateway/dump.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
@@ -53,6 +54,15 @@ gw_api_metrics(struct gw_req *rq)
 {
 	auto_buf out = BUF_INIT;
 
+	gw_sample(rq->gw);
 	metrics_print(&out);
 	gw_reply_bytes(rq, 200, "text/plain; version=0.0.4", buf_str(&out), out.len);
+}
+
+void
+gw_api_state(struct gw_req *rq)
+{
+	auto_free char *json = gw_dump(rq->gw);
+
+	gw_reply_bytes(rq, 200, "application/json", json, strlen(json));
 }

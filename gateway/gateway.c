@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "gateway/dropped.h"
+#include "gateway/dump.h"
 #include "gateway/git_server.h"
 #include "gateway/limit.h"
 #include "gateway/reply.h"
@@ -88,6 +89,7 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	gw->cfg = cfg;
 	gw->loop = loop;
 	crypto_init();
+	gw_meter_init();
 	rc = make_data_dir(gw->cfg->data_dir, err);
 	if (rc == 0)
 		rc = gw_keys_load(&gw->keys, gw->cfg, err);

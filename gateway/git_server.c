@@ -704,3 +704,10 @@ gw_git_raw(struct gw_req *rq)
 		gw_reply_denied(rq, 503);
 	}
 }
+
+void
+gw_git_dump(json_t *out, const struct gw_git_server *g)
+{
+	json_object_set_new(out, "git",
+	    json_pack("{s:i, s:i}", "running", (int)g->nrunning, "waiting", (int)g->nwaiting));
+}

@@ -8,6 +8,7 @@
 #ifndef GATEWAY_GIT_SERVER_H
 #define GATEWAY_GIT_SERVER_H
 
+#include "common/json.h"
 #include "common/loop.h"
 
 #include <stddef.h>
@@ -33,5 +34,8 @@ const char *gw_git_service(const char *name);
 const char *gw_git_protocol(const char *header);
 /* First packet of an advertisement: "001e# service=git-upload-pack\n0000". out holds 64 bytes. */
 void gw_git_service_packet(char out[64], const char *service);
+
+/* Adds "git" to a dump. */
+void gw_git_dump(json_t *out, const struct gw_git_server *g);
 
 #endif

@@ -121,6 +121,7 @@ void gw_api_config_js(struct gw_req *rq);
 void gw_api_healthz(struct gw_req *rq);
 int gw_api_readyz(struct gw_req *rq, struct db *db, struct err **err);
 void gw_api_metrics(struct gw_req *rq);
+void gw_api_state(struct gw_req *rq);
 
 /* git_server.c */
 void gw_git_info_refs(struct gw_req *rq);

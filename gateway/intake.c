@@ -375,6 +375,8 @@ gw_origin_init(struct gw_origin *o, const struct gw_intake *in, const struct gw_
 
 	*o = (struct gw_origin){ 0 };
 	o->group = xasprintf("/user/%s/%s/%s", user_id, kind, name);
+	/* All of a direct run is its user's own. */
+	o->trust = strcmp(kind, "pr") == 0 ? GW_TRUST_PULL_REQUEST : GW_TRUST_BRANCH;
 	o->cache_group = xasprintf("%s-%s", user_id, in->repo_uuid);
 	fill_environment(&o->environment, in, ref, public_url);
 	fill_annotations(&o->annotations, in, ref, user_id);

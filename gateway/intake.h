@@ -54,10 +54,14 @@ int gw_ref_classify(struct gw_ref *out, const struct gw_intake *in, struct err *
 /* Name of the ref inside its kind: branch, tag or pull request id. */
 const char *gw_ref_name(const struct gw_ref *r);
 
+/* What a run's code is worth; caches never flow upwards (run.proto has the same numbers). */
+enum gw_trust { GW_TRUST_FORK = 1, GW_TRUST_PULL_REQUEST, GW_TRUST_BRANCH };
+
 /* All that a run of this intake carries. */
 struct gw_origin {
-	char *group;       /* /user/<id>/<branch|tag|pr>/<escaped name> */
-	char *cache_group; /* <user id>-<repo uuid> */
+	enum gw_trust trust; /* 0 counts as the lowest */
+	char *group;         /* /user/<id>/<branch|tag|pr>/<escaped name> */
+	char *cache_group;   /* <user id>-<repo uuid> */
 	struct gw_pairs annotations;
 	struct gw_pairs environment; /* the static one of every task */
 };

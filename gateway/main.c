@@ -1,5 +1,6 @@
 #include "common/daemon.h"
 #include "gateway/config.h"
+#include "gateway/dump.h"
 #include "gateway/gateway.h"
 
 int
@@ -13,6 +14,7 @@ main(int argc, char **argv)
 		.check = gw_config_check,
 		.start = gw_start,
 		.stop = gw_stop,
+		.dump = gw_dump,
 	};
 
 	return daemon_main(argc, argv, &spec);

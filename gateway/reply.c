@@ -45,20 +45,24 @@ gw_reply_error_body(const char *slug)
 	return json_print(list);
 }
 
-static void
-count(const struct gw_req *rq, int status)
+static struct metric *classes[6], *seconds;
+
+void
+gw_reply_meter_init(void)
 {
-	static struct metric *classes[6], *seconds;
 	static const char *const labels[6] = { "class=\"other\"", "class=\"1xx\"", "class=\"2xx\"",
 		"class=\"3xx\"", "class=\"4xx\"", "class=\"5xx\"" };
 
-	if (!seconds) {
-		for (size_t i = 0; i < ARRAY_LEN(classes); i++)
-			classes[i] = metrics_counter("millrace_gateway_http_requests_total",
-			    labels[i], "Requests answered, by class of the status.");
-		seconds = metrics_histogram("millrace_gateway_http_request_seconds", "",
-		    "From a request's arrival to its answer, streams excluded.");
-	}
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		classes[i] = metrics_counter("millrace_gateway_http_requests_total", labels[i],
+		    "Requests answered, by class of the status.");
+	seconds = metrics_histogram("millrace_gateway_http_request_seconds", "",
+	    "From a request's arrival to its answer, streams excluded.");
+}
+
+static void
+count(const struct gw_req *rq, int status)
+{
 	metrics_add(classes[status >= 100 && status < 600 ? status / 100 : 0], 1);
 	metrics_observe_ms(seconds, (clock_mono_us() - rq->started_us) / 1000);
 }

@@ -17,6 +17,8 @@ struct gateway;
 struct gw_req;
 struct http_req;
 
+/* Before anything else here. */
+void gw_reply_meter_init(void);
 /* Status of an err_code. The REST API has no 409: a conflict is the caller's to resolve, 400. */
 int gw_reply_status(int err_code);
 /* Clears *err. */

@@ -273,6 +273,9 @@ const struct gw_route gw_routes[] = {
 	    .work = gw_api_readyz, .help = "PostgreSQL and the runservice answer too." },
 	{ HTTP_GET, "/metrics", GW_AUTH_NONE, GW_ROLE_ANY, 403, .outside = true,
 	    .handle = gw_api_metrics, .help = "Metrics in Prometheus' text format." },
+	{ HTTP_GET, "/debug/state", GW_AUTH_FORCED, GW_ROLE_ADMIN, 403, .outside = true,
+	    .handle = gw_api_state,
+	    .help = "Who waits for what in this gateway, for administrators." },
 
 	/* git over HTTP, for direct runs; without credentials, as its clients send none */
 	{ HTTP_GET, "/repos/{u}/{repo}/info/refs", GW_AUTH_NONE, GW_ROLE_ANY, 403,

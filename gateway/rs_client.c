@@ -92,6 +92,12 @@ gw_rs_free(struct gw_rs *rs)
 	free(rs);
 }
 
+size_t
+gw_rs_pending(const struct gw_rs *rs)
+{
+	return rpc_client_pending(rs->rpc);
+}
+
 bool
 gw_rs_connected(const struct gw_rs *rs)
 {

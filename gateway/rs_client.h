@@ -27,6 +27,8 @@ int gw_rs_new(
     struct gw_rs **out, struct loop *loop, const struct gw_config *cfg, struct err **err) MUSTCHECK;
 void gw_rs_free(struct gw_rs *rs); /* pending calls are dropped without a callback */
 bool gw_rs_connected(const struct gw_rs *rs);
+/* Calls that are not answered yet. */
+size_t gw_rs_pending(const struct gw_rs *rs);
 /* The callback of a pending call will not come. */
 void gw_rs_cancel(struct gw_rs_call *call);
 

@@ -61,16 +61,33 @@ lines(size_t *n, const char *text)
 	return out;
 }
 
+static Millrace__Pair *
+pair(const char *name, const char *value)
+{
+	Millrace__Pair *out = NEW(Millrace__Pair, MILLRACE__PAIR__INIT);
+
+	out->name = xstrdup(name);
+	out->value = xstrdup(value);
+	return out;
+}
+
+static Millrace__Pair **
+label_pairs(const struct rundef_pairs *p)
+{
+	Millrace__Pair **out = p->n ? xcalloc(p->n, sizeof(*out)) : NULL;
+
+	for (size_t i = 0; i < p->n; i++)
+		out[i] = pair(p->list[i].name, p->list[i].value);
+	return out;
+}
+
 static Millrace__Pair **
 pairs(const struct gw_pairs *p)
 {
 	Millrace__Pair **out = p->n ? xcalloc(p->n, sizeof(*out)) : NULL;
 
-	for (size_t i = 0; i < p->n; i++) {
-		out[i] = NEW(Millrace__Pair, MILLRACE__PAIR__INIT);
-		out[i]->name = xstrdup(p->list[i].name);
-		out[i]->value = xstrdup(p->list[i].value);
-	}
+	for (size_t i = 0; i < p->n; i++)
+		out[i] = pair(p->list[i].name, p->list[i].value);
 	return out;
 }
 
@@ -133,6 +150,10 @@ container(const struct rundef_container *c)
 	out->volumes = c->nvolumes ? xcalloc(c->nvolumes, sizeof(*out->volumes)) : NULL;
 	for (size_t i = 0; i < c->nvolumes; i++)
 		out->volumes[i] = volume(&c->volumes[i]);
+	out->has_cpu_milli = c->cpu_milli > 0;
+	out->cpu_milli = c->cpu_milli;
+	out->has_memory = c->memory > 0;
+	out->memory = c->memory;
 	return out;
 }
 
@@ -168,6 +189,28 @@ step_type(enum rundef_step_type type)
 	return MILLRACE__STEP_TYPE__STEP_RUN;
 }
 
+/* Rounded up: a timeout that was given never becomes none. */
+static int64_t
+ms_of(int64_t ns)
+{
+	return ns / NS_PER_MS + (ns % NS_PER_MS > 0);
+}
+
+/* NULL: only after success, as every step by itself. */
+static const char *
+run_if(enum rundef_run_if when)
+{
+	switch (when) {
+	case RUNDEF_IF_SUCCESS:
+		return NULL;
+	case RUNDEF_IF_FAILURE:
+		return "on_failure";
+	case RUNDEF_IF_ALWAYS:
+		return "always";
+	}
+	return NULL;
+}
+
 static Millrace__Step *
 step(const struct rundef_step *s)
 {
@@ -193,6 +236,13 @@ step(const struct rundef_step *s)
 	out->cache_key = optional(s->key);
 	out->n_cache_keys = s->nkeys;
 	out->cache_keys = texts(s->keys, s->nkeys);
+	out->run_if = optional(run_if(s->run_if));
+	out->has_post = s->post;
+	out->post = s->post;
+	out->has_retries = s->retries > 0;
+	out->retries = (uint32_t)s->retries;
+	out->has_timeout_ms = s->timeout_ns > 0;
+	out->timeout_ms = ms_of(s->timeout_ns);
 	return out;
 }
 
@@ -210,28 +260,23 @@ registry_auth(const struct rundef_auth *a)
 }
 
 static Millrace__Depend *
-depend(const struct rundef_depend *d, const struct rundef_run *run, const struct id *ids)
+depend(const struct rundef_depend *d, const struct id *ids)
 {
 	Millrace__Depend *out = NEW(Millrace__Depend, MILLRACE__DEPEND__INIT);
 
-	for (size_t i = 0; i < run->ntasks; i++) {
-		if (strcmp(run->tasks[i].name, d->task) == 0)
-			out->task_id = xstrdup(ids[i].s);
-	}
-	MUST(out->task_id); /* rundef_parse() checked it */
+	out->task_id = xstrdup(ids[d->index].s);
 	out->n_conditions = d->nconditions;
 	out->conditions = texts(d->conditions, d->nconditions);
 	return out;
 }
 
 static void
-task_lists(Millrace__TaskSpec *out, const struct rundef_task *t, const struct rundef_run *run,
-    const struct id *ids)
+task_lists(Millrace__TaskSpec *out, const struct rundef_task *t, const struct id *ids)
 {
 	out->n_depends = t->ndepends;
 	out->depends = t->ndepends ? xcalloc(t->ndepends, sizeof(*out->depends)) : NULL;
 	for (size_t i = 0; i < t->ndepends; i++)
-		out->depends[i] = depend(&t->depends[i], run, ids);
+		out->depends[i] = depend(&t->depends[i], ids);
 	out->n_containers = t->ncontainers;
 	out->containers = t->ncontainers ? xcalloc(t->ncontainers, sizeof(*out->containers)) : NULL;
 	for (size_t i = 0; i < t->ncontainers; i++)
@@ -268,11 +313,22 @@ task(const struct rundef_run *run, size_t index, const struct id *ids, const str
 	out->has_skip = true;
 	out->skip = !rundef_when_matches(&t->when, ref);
 	out->has_timeout_ms = true;
-	/* Rounded up: a timeout that was given never becomes none. */
-	out->timeout_ms = t->timeout_ns / NS_PER_MS + (t->timeout_ns % NS_PER_MS > 0);
-	task_lists(out, t, run, ids);
+	out->timeout_ms = ms_of(t->timeout_ns);
+	out->has_retries = t->retries > 0;
+	out->retries = (uint32_t)t->retries;
+	out->n_labels = t->labels.n;
+	out->labels = label_pairs(&t->labels);
+	out->matrix_name = optional(t->matrix_name);
+	out->n_matrix = t->matrix.n;
+	out->matrix = label_pairs(&t->matrix);
+	task_lists(out, t, ids);
 	return out;
 }
+
+_Static_assert(GW_TRUST_FORK == (int)MILLRACE__TRUST__TRUST_FORK &&
+                   GW_TRUST_PULL_REQUEST == (int)MILLRACE__TRUST__TRUST_PULL_REQUEST &&
+                   GW_TRUST_BRANCH == (int)MILLRACE__TRUST__TRUST_BRANCH,
+    "one scale");
 
 static Millrace__RunSpec *
 base(const char *name, const struct gw_origin *origin)
@@ -282,6 +338,8 @@ base(const char *name, const struct gw_origin *origin)
 	spec->name = xstrdup(name);
 	spec->group = xstrdup(origin->group);
 	spec->cache_group = optional(origin->cache_group);
+	spec->has_trust = origin->trust != 0;
+	spec->trust = (Millrace__Trust)origin->trust;
 	spec->n_annotations = origin->annotations.n;
 	spec->annotations = pairs(&origin->annotations);
 	spec->n_static_environment = origin->environment.n;
@@ -299,6 +357,8 @@ gw_run_spec_new(const struct rundef_run *run, const struct gw_origin *origin,
 	for (size_t i = 0; i < run->ntasks; i++)
 		ids[i] = id_new();
 	spec->warnings = lines(&spec->n_warnings, warnings);
+	spec->has_cancel_previous = run->cancel_previous;
+	spec->cancel_previous = run->cancel_previous;
 	spec->n_tasks = run->ntasks;
 	spec->tasks = run->ntasks ? xcalloc(run->ntasks, sizeof(*spec->tasks)) : NULL;
 	for (size_t i = 0; i < run->ntasks; i++)

@@ -32,15 +32,19 @@ struct msg_hello {
  * Rules that the toolbox keeps and an executor may count on:
  * - A START of another step says that the log of the step before is durable: it is let go.
  * - A later attempt of an archive step goes on in the same log; its archive starts at 0 again.
- * - A HELLO ends the archive of a running SAVE: start its next attempt. A running RESTORE goes on
- *   from msg_welcome.data_offset; its WANT is repeated.
- * - Steps only go up; a command is never run twice. Any other START is REFUSED with the reason.
+ * - A HELLO ends the archive of a running SAVE or RENDER: start its next attempt. A running RESTORE
+ * goes on from msg_welcome.data_offset; its WANT is repeated.
+ * - Steps only go up; a command is never run twice. Attempts of one step may be of different kinds
+ *   (RENDER, then SAVE). Any other START is REFUSED with the reason.
  * - A command that could not be started ends with 127, 126 (as shells have it) or 1 (user, working
  *   directory, script) and an error; -1 only when no process could be made.
- * - A service container answers SPAWN with RESULT and is the command from then on; or REFUSED
- *   follows at once and it ends.
+ * - A service container answers SPAWN with RESULT and is the command from then on; or with REFUSED,
+ *   and it ends. REFUSED after RESULT is rare: a file that is there, but that the kernel cannot
+ * run.
  */
-enum msg_kind { MSG_RUN = 1, MSG_SAVE = 2, MSG_RESTORE = 3, MSG_MKDIR = 4 };
+/* RENDER: the key templates in argv are rendered; what they give, each with a NUL behind it, comes
+ * like the archive of a SAVE (and ends with an attach like it). */
+enum msg_kind { MSG_RUN = 1, MSG_SAVE = 2, MSG_RESTORE = 3, MSG_MKDIR = 4, MSG_RENDER = 5 };
 
 struct msg_content {
 	char *source_dir, *dest_dir;
@@ -54,9 +58,10 @@ struct msg_start {
 	uint8_t kind;     /* enum msg_kind */
 	bool tty;
 	char **argv; /* RUN: the shell and its flags; the script's path is appended. SPAWN: the
-	                command */
+	                command. RENDER: templates */
 	uint32_t nargv;
-	char *script; /* RUN: text of the command, without added newline; NULL for SPAWN */
+	char *script; /* RUN: text of the command, without added newline; NULL for SPAWN. SAVE,
+	                 RESTORE, RENDER: a line for the log, or "" */
 	char **env;   /* "NAME=value", complete environment */
 	uint32_t nenv;
 	char *working_dir; /* may start with "~" or "~/"; MKDIR: created with parents, 0755, as the

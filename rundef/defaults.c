@@ -104,6 +104,20 @@ innermost(
 		memset(&(from), 0, sizeof(from));                                                  \
 	} while (0)
 
+/* Those of post are the last ones. */
+static void
+steps_move(struct rundef_task *t, struct src_steps *steps, struct src_steps *post)
+{
+	MOVE(t->steps, steps->list);
+	MOVE(t->nsteps, steps->n);
+	if (post->n == 0)
+		return;
+	t->steps = xreallocarray(t->steps, t->nsteps + post->n, sizeof(*t->steps));
+	memcpy(t->steps + t->nsteps, post->list, post->n * sizeof(*t->steps));
+	t->nsteps += post->n;
+	post->n = 0; /* its list goes with the source */
+}
+
 static void
 task_move(struct rd *r, struct rundef_task *t, struct src_task *src, const struct src_run *run,
     const struct src_top *top)
@@ -121,8 +135,11 @@ task_move(struct rd *r, struct rundef_task *t, struct src_task *src, const struc
 	MOVE(t->working_dir, src->working_dir);
 	MOVE(t->shell, src->shell);
 	MOVE(t->user, src->user);
-	MOVE(t->steps, src->steps.list);
-	MOVE(t->nsteps, src->steps.n);
+	t->retries = src->retries;
+	steps_move(t, &src->steps, &src->post);
+	MOVE(t->labels, src->runtime.labels);
+	MOVE(t->matrix_name, src->matrix_name);
+	MOVE(t->matrix, src->matrix);
 	MOVE(t->when, src->when);
 	MOVE(t->auths, src->auths);
 	depends_move(r, t, &src->depends);
@@ -146,6 +163,7 @@ rundef_finish(struct rd *r, struct src_top *top)
 {
 	struct rundef *d = xcalloc(1, sizeof(*d));
 
+	d->v1 = r->v1;
 	d->runs = rundef_array(r, (struct yaml_pos){ 1, 1 }, top->nruns, sizeof(*d->runs));
 	for (size_t i = 0; d->runs && i < top->nruns; i++) {
 		struct src_run *src = &top->runs[i];
@@ -155,9 +173,10 @@ rundef_finish(struct rd *r, struct src_top *top)
 		MOVE(run->name, src->name);
 		fill(&run->name);
 		MOVE(run->when, src->when);
-		run->tasks = rundef_array(r, src->pos, src->ntasks, sizeof(*run->tasks));
-		for (size_t k = 0; run->tasks && k < src->ntasks; k++)
-			task_move(r, &run->tasks[run->ntasks++], &src->tasks[k], src, top);
+		run->cancel_previous = src->cancel_previous;
+		run->tasks = rundef_array(r, src->pos, src->tasks.n, sizeof(*run->tasks));
+		for (size_t k = 0; run->tasks && k < src->tasks.n; k++)
+			task_move(r, &run->tasks[run->ntasks++], &src->tasks.list[k], src, top);
 	}
 	return d;
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const char *const condition_words[] = { "on_success", "on_failure", "on_skipped", NULL };
+const char *const rundef_condition_words[] = { "on_success", "on_failure", "on_skipped", NULL };
 
 static void
 conditions_read(struct rd *r, const struct yaml_node *n, struct rundef_depend *d)
@@ -16,14 +16,16 @@ conditions_read(struct rd *r, const struct yaml_node *n, struct rundef_depend *d
 		return;
 	for (size_t i = 0; i < d->nconditions; i++) {
 		bool known = false;
-		for (const char *const *w = condition_words; *w; w++)
+		size_t mark = rundef_enter_index(r, i);
+		for (const char *const *w = rundef_condition_words; *w; w++)
 			known |= strcmp(*w, d->conditions[i]) == 0;
 		if (!known)
-			rundef_report(r, RUNDEF_WARNING, n->pos,
-			    rundef_nearest(d->conditions[i], condition_words),
+			rundef_report(r, RUNDEF_WARNING, i < n->n ? n->items[i]->pos : n->pos,
+			    rundef_nearest(d->conditions[i], rundef_condition_words),
 			    "unknown condition \"%.60s\" never holds, so the task will be skipped: "
 			    "use on_success, on_failure or on_skipped",
 			    d->conditions[i]);
+		rundef_leave(r, mark);
 	}
 }
 
@@ -50,9 +52,7 @@ full_read(struct rd *r, const struct yaml_node *n, struct rundef_depend *d)
 	}
 	for (size_t i = 0; i < n->n; i++)
 		if (n->pairs[i].value != task && n->pairs[i].value != conditions)
-			rundef_warn(r, n->pairs[i].key->pos,
-			    "unknown key \"%.60s\" in a depend entry is ignored",
-			    n->pairs[i].key->text);
+			rundef_warn_unknown(r, n->pairs[i].key, "in a depend entry");
 }
 
 static void
@@ -99,6 +99,7 @@ rundef_read_depends(struct rd *r, const struct yaml_node *n, void *at)
 		size_t mark = rundef_enter_index(r, i);
 
 		d->list[i].pos = n->items[i]->pos;
+		d->list[i].index = i;
 		entry_read(r, n->items[i], i, &d->list[i].d);
 		rundef_leave(r, mark);
 	}

@@ -84,6 +84,19 @@ diag_slot(struct rundef_diags *d, enum rundef_severity severity)
 	return NULL;
 }
 
+static bool
+said(const struct rundef_diags *d, const struct rundef_diag *x)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct rundef_diag *y = &d->list[i];
+
+		if (y->pos.line == x->pos.line && y->pos.col == x->pos.col &&
+		    y->severity == x->severity && strcmp(y->message, x->message) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos,
     const char *hint, const char *fmt, va_list ap) PRINTF(5, 0);
 
@@ -91,26 +104,34 @@ static void
 reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const char *hint,
     const char *fmt, va_list ap)
 {
-	if (severity == RUNDEF_ERROR)
-		r->diags->errors++;
-	struct rundef_diag *d = diag_slot(r->diags, severity);
-	if (!d)
+	auto_buf text = BUF_INIT;
+
+	r->refused += severity == RUNDEF_ERROR;
+	if (r->exhausted) /* what is read now is not what is written */
 		return;
-	struct buf text = BUF_INIT;
 	if (r->task)
 		buf_printf(&text, "task \"%s\": ", r->task);
 	else if (r->run)
 		buf_printf(&text, "run \"%s\": ", r->run);
 	auto_free char *what = xvasprintf(fmt, ap);
 	buf_puts(&text, what);
-	*d = (struct rundef_diag){
+	struct rundef_diag x = {
 		.severity = severity,
 		.pos = { pos.line ? pos.line : 1, pos.col ? pos.col : 1 },
 		.path = one_line(buf_str(&r->path)),
 		.message = one_line(buf_str(&text)),
 		.hint = hint ? one_line(hint) : NULL,
 	};
-	buf_free(&text);
+	if (r->repeat && said(r->diags, &x)) {
+		diag_fini(&x);
+		return;
+	}
+	r->diags->errors += severity == RUNDEF_ERROR;
+	struct rundef_diag *d = diag_slot(r->diags, severity);
+	if (d)
+		*d = x;
+	else
+		diag_fini(&x);
 }
 
 void
@@ -173,6 +194,8 @@ rundef_diags_print(struct buf *out, const struct rundef_diags *d, const char *fi
 		    x->severity == RUNDEF_WARNING ? "warning: " : "", x->message);
 		if (x->hint)
 			buf_printf(out, " (did you mean %s?)", x->hint);
+		if (*x->path)
+			buf_printf(out, " [%s]", x->path);
 		buf_putc(out, '\n');
 	}
 	if (d->dropped)
@@ -187,29 +210,33 @@ lower(char c)
 	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c == '-' ? '_' : c);
 }
 
-/* Edit distance without regard to case, '-' and '_' being the same. */
+/* Edit distance without regard to case, '-' and '_' being the same; two letters that changed places
+ * count once. */
 static size_t
 distance(const char *a, size_t na, const char *b, size_t nb)
 {
-	size_t row[NEAR_LEN_MAX + 1];
+	size_t rows[3][NEAR_LEN_MAX + 1];
 
 	for (size_t j = 0; j <= nb; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (size_t i = 1; i <= na; i++) {
-		size_t diagonal = row[0];
+		size_t *own = rows[i % 3];
+		const size_t *above = rows[(i + 2) % 3], *two_above = rows[(i + 1) % 3];
 
-		row[0] = i;
+		own[0] = i;
 		for (size_t j = 1; j <= nb; j++) {
-			size_t up = row[j];
-			size_t best = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
+			char x = lower(a[i - 1]), y = lower(b[j - 1]);
+			size_t best = above[j - 1] + (x != y);
 
-			best = up + 1 < best ? up + 1 : best;
-			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-			row[j] = best;
-			diagonal = up;
+			best = above[j] + 1 < best ? above[j] + 1 : best;
+			best = own[j - 1] + 1 < best ? own[j - 1] + 1 : best;
+			if (i > 1 && j > 1 && x == lower(b[j - 2]) && lower(a[i - 2]) == y &&
+			    two_above[j - 2] + 1 < best)
+				best = two_above[j - 2] + 1;
+			own[j] = best;
 		}
 	}
-	return row[nb];
+	return rows[na % 3][nb];
 }
 
 const char *

@@ -122,9 +122,15 @@ rundef_read_duration(struct rd *r, const struct yaml_node *n, void *at)
 		    "invalid duration: expected text such as \"1h30m\", found %s",
 		    yaml_type_name(n->type));
 		return;
-	} else if (rundef_duration_parse(&d->ns, n->text, &err)) {
-		rundef_error(r, n->pos, "%s", err_msg(err));
-		return;
+	} else {
+		auto_free char *text = rundef_dup(r, n);
+
+		if (!text)
+			return;
+		if (rundef_duration_parse(&d->ns, text, &err)) {
+			rundef_error(r, n->pos, "%s", err_msg(err));
+			return;
+		}
 	}
 	if (d->ns < 0) {
 		rundef_error(r, n->pos,
@@ -132,4 +138,14 @@ rundef_read_duration(struct rd *r, const struct yaml_node *n, void *at)
 		return;
 	}
 	d->present = true;
+}
+
+void
+rundef_read_timeout(struct rd *r, const struct yaml_node *n, void *at)
+{
+	if ((n->type == YAML_INT || n->type == YAML_FLOAT) && n->number != 0)
+		rundef_error(
+		    r, n->pos, "a timeout needs a unit: write for example \"%.20ss\"", n->text);
+	else
+		rundef_read_duration(r, n, at);
 }

@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,9 +95,9 @@ rundef_dup_text(struct rd *r, struct yaml_pos pos, const char *s)
 char *
 rundef_dup(struct rd *r, const struct yaml_node *n)
 {
-	if (memchr(n->text, '\0', n->text_len)) {
-		rundef_error(r, n->pos, "the text contains a NUL character, which nothing can use");
-		return NULL;
+	if (r->combo) {
+		auto_free char *text = rundef_fill_in(r, n->pos, n->text);
+		return text ? rundef_dup_text(r, n->pos, text) : NULL;
 	}
 	return rundef_dup_text(r, n->pos, n->text);
 }
@@ -133,8 +134,12 @@ rundef_number_text(const struct yaml_node *n)
 {
 	if (n->type == YAML_INT && (double)n->integer == n->number)
 		return xasprintf("%lld", (long long)n->integer);
-	if (n->type == YAML_INT && n->text[strspn(n->text, "0123456789")] == '\0')
-		return xstrdup(n->text);
+	/* What fits into 64 bits without a sign is a whole number too. */
+	errno = 0;
+	char *end;
+	unsigned long long large = strtoull(n->text, &end, 10);
+	if (errno == 0 && *end == '\0' && n->text[0] >= '1' && n->text[0] <= '9')
+		return xasprintf("%llu", large);
 	return float_text(n->number);
 }
 
@@ -209,6 +214,13 @@ rundef_read_texts(struct rd *r, const struct yaml_node *n, bool strict, const ch
 	return true;
 }
 
+/* Words of a table's row that name the field in messages. */
+static const char *
+what(const struct rd_field *f)
+{
+	return f->words_what ? f->words_what : f->name;
+}
+
 static void
 read_words(struct rd *r, const struct rd_field *f, const struct yaml_node *n, const char *text)
 {
@@ -219,7 +231,7 @@ read_words(struct rd *r, const struct rd_field *f, const struct yaml_node *n, co
 	for (const char *const *w = f->words; *w; w++)
 		buf_printf(&all, "%s%s", w == f->words ? "" : ", ", *w);
 	rundef_report(r, f->words_warn ? RUNDEF_WARNING : RUNDEF_ERROR, n->pos,
-	    rundef_nearest(text, f->words), "%s \"%.60s\": use one of %s", f->words_what, text,
+	    rundef_nearest(text, f->words), "%s \"%.60s\": use one of %s", what(f), text,
 	    buf_str(&all));
 }
 
@@ -238,11 +250,24 @@ read_bool(struct rd *r, const struct yaml_node *n, bool *at)
 }
 
 static void
-read_integer(struct rd *r, const struct yaml_node *n, int64_t *at)
+out_of_range(struct rd *r, const struct rd_field *f, struct yaml_pos pos, int64_t found)
 {
-	if (n->type == YAML_INT && (double)n->integer == n->number)
+	if (f->max == INT64_MAX)
+		rundef_error(r, pos, "%s must be at least %lld, found %lld", what(f),
+		    (long long)f->min, (long long)found);
+	else
+		rundef_error(r, pos, "%s must be between %lld and %lld, found %lld", what(f),
+		    (long long)f->min, (long long)f->max, (long long)found);
+}
+
+static void
+read_integer(struct rd *r, const struct rd_field *f, const struct yaml_node *n, int64_t *at)
+{
+	if (n->type == YAML_INT && (double)n->integer == n->number) {
 		*at = n->integer;
-	else if (n->type == YAML_STRING)
+		if (f->max && (*at < f->min || *at > f->max))
+			out_of_range(r, f, n->pos, *at);
+	} else if (n->type == YAML_STRING)
 		rundef_error(r, n->pos,
 		    "expected a whole number, found the text \"%.60s\": write it without quotes",
 		    n->text);
@@ -299,7 +324,7 @@ read_field(struct rd *r, const struct rd_object *type, const struct rd_field *f,
 		read_bool(r, n, at);
 		break;
 	case RD_INTEGER:
-		read_integer(r, n, at);
+		read_integer(r, f, n, at);
 		break;
 	case RD_DURATION:
 		rundef_read_duration(r, n, at);
@@ -322,8 +347,8 @@ read_field(struct rd *r, const struct rd_object *type, const struct rd_field *f,
 	}
 }
 
-static const struct rd_field *
-field_find(const struct rd_object *type, const char *key)
+const struct rd_field *
+rundef_field_find(const struct rd_object *type, const char *key)
 {
 	for (const struct rd_field *f = type->fields; f->name; f++)
 		if (strcmp(f->name, key) == 0)
@@ -334,19 +359,37 @@ field_find(const struct rd_object *type, const char *key)
 	return NULL;
 }
 
-#define FIELDS_MAX 32 /* rows of one table */
-
-static void
-unknown_key(struct rd *r, const struct rd_object *type, const struct yaml_node *key)
+void
+rundef_warn_inert(struct rd *r, struct yaml_pos pos, const char *name)
 {
-	const char *names[FIELDS_MAX + 1];
+	rundef_warn(r, pos, "%s is read, but has no effect in this version", name);
+}
+
+/* f: the row of a key that this file's version does not have, or NULL. */
+static void
+unknown_key(struct rd *r, const struct rd_object *type, const struct rd_field *f,
+    const struct yaml_node *key)
+{
+	const char *names[RD_FIELDS_MAX + 1];
 	size_t n = 0;
 
-	for (const struct rd_field *f = type->fields; f->name && n < FIELDS_MAX; f++)
-		names[n++] = f->name;
+	/* Keys that begin with "x-" or a dot hold anchors, by custom. */
+	if (!f && (strncmp(key->text, "x-", 2) == 0 || key->text[0] == '.'))
+		return;
+	size_t mark = rundef_enter_key(r, key->text);
+	for (const struct rd_field *k = type->fields; k->name && n < RD_FIELDS_MAX; k++)
+		if (!k->v1 || r->v1)
+			names[n++] = k->name;
 	names[n] = NULL;
-	rundef_report(r, RUNDEF_WARNING, key->pos, rundef_nearest(key->text, names),
-	    "unknown key \"%.60s\" in a %s is ignored", key->text, type->noun);
+	if (f)
+		rundef_warn(r, key->pos,
+		    "unknown key \"%.60s\" in a %s is ignored: it needs \"version: v1\" at the top "
+		    "of the file",
+		    key->text, type->noun);
+	else
+		rundef_report(r, RUNDEF_WARNING, key->pos, rundef_nearest(key->text, names),
+		    "unknown key \"%.60s\" in a %s is ignored", key->text, type->noun);
+	rundef_leave(r, mark);
 }
 
 /* A required one counts as missing when it is not there, null or empty. */
@@ -375,7 +418,7 @@ is_missing(const struct rd_field *f, const char *obj)
 /* given: the value's node by row of the table, NULL when absent or null. */
 static void
 complete(struct rd *r, const struct rd_object *type, const struct yaml_node *map,
-    const struct yaml_node *const *given, size_t errors_before, char *obj)
+    const struct yaml_node *const *given, size_t refused_before, char *obj)
 {
 	for (size_t i = 0; type->fields[i].name; i++) {
 		const struct rd_field *f = &type->fields[i];
@@ -388,15 +431,17 @@ complete(struct rd *r, const struct rd_object *type, const struct yaml_node *map
 		if (!f->required || (given[i] && (!by_content || !is_missing(f, obj))))
 			continue;
 		/* A value that was refused has its message already. */
-		if (given[i] && r->diags->errors != errors_before &&
+		if (given[i] && r->refused != refused_before &&
 		    !(given[i]->type == YAML_STRING && given[i]->text_len == 0) &&
 		    !(given[i]->type == YAML_LIST && given[i]->n == 0))
 			continue;
 		struct yaml_pos pos = given[i] ? given[i]->pos : map->pos;
+		size_t mark = rundef_enter_key(r, f->name);
 		if (f->missing)
 			rundef_error(r, pos, "%s", f->missing);
 		else
 			rundef_error(r, pos, "a %s needs %s", type->noun, f->name);
+		rundef_leave(r, mark);
 	}
 }
 
@@ -404,32 +449,62 @@ static void
 read_pairs(struct rd *r, const struct rd_object *type, const struct yaml_node *n, char *obj,
     const char *skip)
 {
-	const struct yaml_node *given[FIELDS_MAX] = { NULL };
-	size_t errors_before = r->diags->errors;
+	const struct yaml_node *given[RD_FIELDS_MAX] = { NULL };
+	size_t refused_before = r->refused;
 
 	for (size_t i = 0; i < n->n; i++) {
 		const struct yaml_pair *pair = &n->pairs[i];
-		const struct rd_field *f = field_find(type, pair->key->text);
+		const struct rd_field *f = rundef_field_find(type, pair->key->text);
 
 		if (skip && strcmp(pair->key->text, skip) == 0)
 			continue;
-		if (!f) {
-			/* keys that begin with x- or a dot hold anchors by custom */
-			unknown_key(r, type, pair->key);
+		if (!f || (f->v1 && !r->v1)) {
+			unknown_key(r, type, f, pair->key);
 			continue;
 		}
 		size_t row = (size_t)(f - type->fields);
-		MUST(row < FIELDS_MAX);
-		/* Of several spellings the exact one counts, else the first. */
+		MUST(row < RD_FIELDS_MAX);
+		/* Of several spellings one counts. */
 		if (yaml_get(n, f->name) != pair->value || given[row] ||
 		    pair->value->type == YAML_NULL)
 			continue;
 		given[row] = pair->value;
 		size_t mark = rundef_enter_key(r, pair->key->text);
 		read_field(r, type, f, pair->value, obj);
+		if (f->inert)
+			rundef_warn_inert(r, pair->key->pos, f->name);
 		rundef_leave(r, mark);
 	}
-	complete(r, type, n, given, errors_before, obj);
+	complete(r, type, n, given, refused_before, obj);
+}
+
+void
+rundef_warn_unknown(struct rd *r, const struct yaml_node *key, const char *where)
+{
+	size_t mark = rundef_enter_key(r, key->text);
+
+	rundef_warn(r, key->pos, "unknown key \"%.60s\" %s is ignored", key->text, where);
+	rundef_leave(r, mark);
+}
+
+void
+rundef_warn_keys(struct rd *r, const struct yaml_node *map)
+{
+	if (map->duplicate) {
+		size_t mark = rundef_enter_key(r, map->duplicate->text);
+		rundef_warn(r, map->duplicate->pos,
+		    "the key \"%.60s\" is given twice: the last one counts", map->duplicate->text);
+		rundef_leave(r, mark);
+	}
+	if (map->before_merge) {
+		size_t mark = rundef_enter_key(r, map->before_merge->text);
+		rundef_warn(r, map->before_merge->pos,
+		    "the key \"%.60s\" counts here, but Agola takes the value of the \"<<\" "
+		    "below it: "
+		    "put \"<<\" first",
+		    map->before_merge->text);
+		rundef_leave(r, mark);
+	}
 }
 
 void
@@ -443,9 +518,7 @@ rundef_read_object(struct rd *r, const struct rd_object *type, const struct yaml
 	}
 	if (type->enter)
 		type->enter(r, n, obj);
-	if (n->duplicate)
-		rundef_warn(r, n->duplicate->pos,
-		    "the key \"%.60s\" is given twice: the last one counts", n->duplicate->text);
+	rundef_warn_keys(r, n);
 	read_pairs(r, type, n, obj, skip);
 	if (type->check)
 		type->check(r, n, obj);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Exact arithmetic: mantissa * 2^two * 10^ten, 18 digits of it being kept. */
-#define DIGITS_MAX 18
+/* Exact arithmetic: mantissa * 2^two * 10^ten, 19 digits of it being kept. */
+#define DIGITS_MAX 19
 #define EXPONENT_MAX 40
 
 struct suffix {
@@ -96,7 +96,7 @@ suffix_parse(struct number *x, const char *p)
 static bool
 number_bytes(const struct number *x, uint64_t *bytes)
 {
-	unsigned __int128 v = (unsigned __int128)x->mantissa << x->two; /* 60 + 60 bits */
+	unsigned __int128 v = (unsigned __int128)x->mantissa << x->two; /* 64 + 60 bits */
 	bool more = x->more;
 
 	if (v == 0) {
@@ -119,10 +119,11 @@ number_bytes(const struct number *x, uint64_t *bytes)
 	return v <= INT64_MAX;
 }
 
-int
-rundef_quantity_parse(uint64_t *bytes, const char *text, struct err **err)
+/* In units of 10^-ten, rounded up. */
+static int
+parse(uint64_t *out, const char *text, int ten, struct err **err)
 {
-	struct number x = { 0 };
+	struct number x = { .ten = ten };
 	const char *p = text;
 	bool negative = *p == '-';
 
@@ -130,35 +131,81 @@ rundef_quantity_parse(uint64_t *bytes, const char *text, struct err **err)
 		p++;
 	if (!number_parse(&x, &p) || !suffix_parse(&x, p))
 		return err_set(err, ERR_INVALID,
-		    "invalid size \"%.60s\": write a number with an optional unit, such as 512Mi "
-		    "or "
-		    "1G",
-		    text);
+		    "invalid %s \"%.60s\": write a number with an optional unit, such as %s",
+		    ten ? "cpu" : "size", text, ten ? "2, 1.5 or 500m" : "512Mi or 1G");
 	if (negative && (x.mantissa || x.more))
-		return err_set(err, ERR_INVALID, "invalid size \"%.60s\": it is negative", text);
-	if (!number_bytes(&x, bytes))
-		return err_set(
-		    err, ERR_INVALID, "invalid size \"%.60s\": more than 8 Ei bytes", text);
+		return err_set(err, ERR_INVALID, "invalid %s \"%.60s\": it is negative",
+		    ten ? "cpu" : "size", text);
+	if (!number_bytes(&x, out))
+		return err_set(err, ERR_INVALID, "invalid %s \"%.60s\": it is too large",
+		    ten ? "cpu" : "size", text);
 	return 0;
+}
+
+int
+rundef_quantity_parse(uint64_t *bytes, const char *text, struct err **err)
+{
+	return parse(bytes, text, 0, err);
+}
+
+int
+rundef_cpu_parse(uint64_t *milli, const char *text, struct err **err)
+{
+	int rc = parse(milli, text, 3, err);
+
+	if (rc == 0 && (*milli == 0 || *milli > RUNDEF_CPU_MAX))
+		rc = err_set(err, ERR_INVALID,
+		    "invalid cpu \"%.60s\": it must be more than 0 and at most %d", text,
+		    RUNDEF_CPU_MAX / 1000);
+	return rc;
+}
+
+/* The text of a number or a text, malloc'ed; NULL after an error. */
+static char *
+quantity_text(struct rd *r, const struct yaml_node *n, const char *example)
+{
+	if (n->type == YAML_STRING)
+		return rundef_dup(r, n);
+	if (n->type == YAML_INT && (double)n->integer == n->number)
+		return xasprintf("%lld", (long long)n->integer);
+	if (n->type == YAML_INT || n->type == YAML_FLOAT)
+		return xasprintf("%.17g", n->number);
+	rundef_error(r, n->pos, "expected a number or text such as %s, found %s", example,
+	    yaml_type_name(n->type));
+	return NULL;
 }
 
 void
 rundef_read_quantity(struct rd *r, const struct yaml_node *n, void *at)
 {
 	auto_err err = NULL;
-	auto_free char *number = NULL;
-	const char *text = n->text;
+	auto_free char *text = quantity_text(r, n, "1Gi");
 
-	if (n->type == YAML_INT || n->type == YAML_FLOAT) {
-		number = n->type == YAML_INT && (double)n->integer == n->number
-		             ? xasprintf("%lld", (long long)n->integer)
-		             : xasprintf("%.17g", n->number);
-		text = number;
-	} else if (n->type != YAML_STRING) {
-		rundef_error(r, n->pos, "invalid size: expected text such as 1Gi, found %s",
-		    yaml_type_name(n->type));
-		return;
-	}
-	if (rundef_quantity_parse(at, text, &err))
+	if (text && rundef_quantity_parse(at, text, &err))
+		rundef_error(r, n->pos, "%s", err_msg(err));
+}
+
+/* Of a container: no engine starts one in less. */
+void
+rundef_read_memory(struct rd *r, const struct yaml_node *n, void *at)
+{
+	uint64_t *bytes = at;
+	size_t refused = r->refused;
+
+	rundef_read_quantity(r, n, at);
+	if (r->refused == refused && *bytes < RUNDEF_MEMORY_MIN)
+		rundef_error(r, n->pos,
+		    "a container needs at least %uMi of memory, found %llu bytes: a unit such as "
+		    "Mi or Gi may be missing",
+		    RUNDEF_MEMORY_MIN >> 20, (unsigned long long)*bytes);
+}
+
+void
+rundef_read_cpu(struct rd *r, const struct yaml_node *n, void *at)
+{
+	auto_err err = NULL;
+	auto_free char *text = quantity_text(r, n, "1.5");
+
+	if (text && rundef_cpu_parse(at, text, &err))
 		rundef_error(r, n->pos, "%s", err_msg(err));
 }

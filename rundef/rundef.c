@@ -28,9 +28,12 @@ static void
 src_task_fini(struct src_task *t)
 {
 	free(t->name);
+	free(t->matrix_name);
+	rundef_pairs_fini(&t->matrix);
 	free(t->working_dir);
 	free(t->shell);
 	free(t->user);
+	rundef_pairs_fini(&t->runtime.labels);
 	free(t->runtime.type);
 	free(t->runtime.arch);
 	for (size_t i = 0; i < t->runtime.ncontainers; i++)
@@ -40,6 +43,9 @@ src_task_fini(struct src_task *t)
 	for (size_t i = 0; i < t->steps.n; i++)
 		rundef_step_fini(&t->steps.list[i]);
 	free(t->steps.list);
+	for (size_t i = 0; i < t->post.n; i++)
+		rundef_step_fini(&t->post.list[i]);
+	free(t->post.list);
 	for (size_t i = 0; i < t->depends.n; i++)
 		rundef_depend_fini(&t->depends.list[i].d);
 	free(t->depends.list);
@@ -53,9 +59,9 @@ rundef_src_fini(struct src_top *top)
 	for (size_t i = 0; i < top->nruns; i++) {
 		struct src_run *run = &top->runs[i];
 
-		for (size_t k = 0; k < run->ntasks; k++)
-			src_task_fini(&run->tasks[k]);
-		free(run->tasks);
+		for (size_t k = 0; k < run->tasks.n; k++)
+			src_task_fini(&run->tasks.list[k]);
+		free(run->tasks.list);
 		free(run->name);
 		rundef_when_fini(&run->when);
 		rundef_auths_fini(&run->auths);
@@ -69,6 +75,9 @@ task_fini(struct rundef_task *t)
 {
 	free(t->name);
 	free(t->arch);
+	free(t->matrix_name);
+	rundef_pairs_fini(&t->matrix);
+	rundef_pairs_fini(&t->labels);
 	for (size_t i = 0; i < t->ncontainers; i++)
 		rundef_container_fini(&t->containers[i]);
 	free(t->containers);
@@ -135,6 +144,7 @@ read_all(struct rd *r, const char *text, size_t len)
 	}
 	root_read(r, yaml_doc_root(doc), &top);
 	rundef_names_check(r, &top);
+	rundef_matrix_depends(r, &top);
 	rundef_graph_check(r, &top);
 	if (r->diags->errors == 0)
 		d = rundef_finish(r, &top);

@@ -6,6 +6,7 @@
  * docs/run-definition.md. All problems are reported at once, each with position and document path.
  *
  *   text --rundef_parse()--> struct rundef (model, defaults applied) + struct rundef_diags
+ *   struct rundef --rundef_print_json(), print.h--> text of the same meaning
  *   struct rundef_run + struct rundef_ref --rundef_when_matches()--> created at all?
  */
 #ifndef RUNDEF_RUNDEF_H
@@ -37,7 +38,7 @@ struct rundef_diags {
 	size_t n, errors, dropped;
 };
 void rundef_diags_fini(struct rundef_diags *d);
-/* "file:line:col: message (did you mean X?)\n" each; warnings are marked "warning: ". */
+/* "file:line:col: message (did you mean X?) [path]\n" each; warnings are marked "warning: ". */
 void rundef_diags_print(struct buf *out, const struct rundef_diags *d, const char *file);
 
 struct rundef_value { /* a literal or the name of a variable */
@@ -53,10 +54,23 @@ struct rundef_envs {
 	size_t n;
 };
 
-struct rundef_cond { /* one branch/tag/ref clause entry */
-	char *text;
-	bool regex; /* RE2, unanchored search; else exact equality */
-	void *compiled;
+struct rundef_pair {
+	char *name, *value;
+};
+struct rundef_pairs {
+	struct rundef_pair *list;
+	size_t n;
+};
+
+enum rundef_cond_kind {
+	RUNDEF_COND_LITERAL, /* exact equality */
+	RUNDEF_COND_REGEX,   /* RE2, unanchored search */
+	RUNDEF_COND_GLOB,    /* the whole of a file's path */
+};
+struct rundef_cond { /* one entry of a clause of when */
+	enum rundef_cond_kind kind;
+	char *text;     /* without the delimiters of an expression */
+	void *compiled; /* unless it is literal */
 };
 struct rundef_conds {
 	bool present;
@@ -66,6 +80,7 @@ struct rundef_conds {
 struct rundef_when {
 	bool present; /* absent matches always; present and empty never */
 	struct rundef_conds branch, tag, ref;
+	struct rundef_conds event, paths; /* narrow what the three above let through */
 };
 
 struct rundef_auth {
@@ -89,6 +104,8 @@ struct rundef_container {
 	size_t nentrypoint;
 	struct rundef_volume *volumes;
 	size_t nvolumes;
+	uint64_t cpu_milli; /* thousandths of a processor; 0 = not said */
+	uint64_t memory;    /* bytes; 0 = not said */
 };
 
 struct rundef_content {
@@ -105,9 +122,18 @@ enum rundef_step_type {
 	RUNDEF_SAVE_CACHE,
 	RUNDEF_RESTORE_CACHE,
 };
+enum rundef_run_if { /* how the steps before it ended */
+	RUNDEF_IF_SUCCESS,
+	RUNDEF_IF_FAILURE,
+	RUNDEF_IF_ALWAYS,
+};
 struct rundef_step {
 	enum rundef_step_type type;
 	struct yaml_pos pos;
+	enum rundef_run_if run_if;
+	bool post;          /* of the task's post list: runs also after a timeout or a stop */
+	int64_t retries;    /* further attempts after a failure */
+	int64_t timeout_ns; /* 0 = none but the task's */
 	char *name; /* never NULL: given, or the default of its type (config-and-runs.md 1.17) */
 	/* clone */
 	int64_t depth; /* 0 = full */
@@ -127,6 +153,7 @@ struct rundef_step {
 
 struct rundef_depend {
 	char *task;
+	size_t index;      /* of that task in its run */
 	char **conditions; /* never empty: default on_success */
 	size_t nconditions;
 };
@@ -140,23 +167,29 @@ struct rundef_task {
 	size_t ncontainers;
 	struct rundef_envs environment;
 	char *working_dir, *shell, *user;
-	struct rundef_step *steps;
+	struct rundef_step *steps; /* those of post are the last ones */
 	size_t nsteps;
-	struct rundef_depend *depends;
+	struct rundef_depend *depends; /* on single tasks: those on a whole matrix are filled in */
 	size_t ndepends;
 	bool ignore_failure, approval;
 	struct rundef_when when;
-	struct rundef_auths auths; /* inherited ones merged in */
-	int64_t timeout_ns;        /* inherited; 0 = none */
+	struct rundef_auths auths;  /* inherited ones merged in */
+	int64_t timeout_ns;         /* inherited; 0 = none */
+	int64_t retries;            /* further attempts after a failure */
+	struct rundef_pairs labels; /* an executor must have them all */
+	char *matrix_name;          /* of the task it was made from, NULL without a matrix */
+	struct rundef_pairs matrix; /* its combination */
 };
 struct rundef_run {
 	char *name;
 	struct yaml_pos pos;
 	struct rundef_when when;
-	struct rundef_task *tasks;
+	struct rundef_task *tasks; /* after expansion of matrices */
 	size_t ntasks;
+	bool cancel_previous; /* a new run of the same group ends an older one */
 };
 struct rundef {
+	bool v1; /* the file says version: v1 */
 	struct rundef_run *runs;
 	size_t nruns;
 };
@@ -170,6 +203,10 @@ void rundef_free(struct rundef *d);
 struct rundef_ref {
 	const char *ref_type;           /* branch | tag | pull_request */
 	const char *branch, *tag, *ref; /* "" when not applicable */
+	/* What when.event and when.paths look at; where it is not known they hold. */
+	const char *event; /* push | tag | pull_request | manual | direct; NULL = not known */
+	const char *const *paths; /* files that changed; NULL = not known */
+	size_t npaths;
 };
 bool rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref);
 

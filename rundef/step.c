@@ -11,10 +11,33 @@
 	{                                                                                          \
 		.name = "name", .kind = RD_TEXT, .at = AT(name), .doc = "shown in logs"            \
 	}
-#define STEP_WHEN                                                                                  \
+/* What every step has. */
+#define STEP_COMMON                                                                                \
+	STEP_NAME,                                                                                 \
+	    { .name = "when",                                                                      \
+		    .kind = RD_CUSTOM,                                                             \
+		    .at = 0,                                                                       \
+		    .read = step_when,                                                             \
+		    .shape = "when",                                                               \
+		    .doc = "has no effect" },                                                      \
+	    { .name = "if",                                                                        \
+		    .kind = RD_CUSTOM,                                                             \
+		    .at = AT(run_if),                                                              \
+		    .read = step_if,                                                               \
+		    .words = if_words,                                                             \
+		    .v1 = true,                                                                    \
+		    .inert = true,                                                                 \
+		    .doc = "whether it runs, by how the steps before it ended" },                  \
+	    { .name = "retries",                                                                   \
+		    .kind = RD_INTEGER,                                                            \
+		    .at = AT(retries),                                                             \
+		    .max = RUNDEF_RETRIES_MAX,                                                     \
+		    .v1 = true,                                                                    \
+		    .inert = true,                                                                 \
+		    .doc = "further attempts after a failure" },                                   \
 	{                                                                                          \
-		.name = "when", .kind = RD_CUSTOM, .at = 0, .read = step_when,                     \
-		.doc = "has no effect"                                                             \
+		.name = "timeout", .kind = RD_CUSTOM, .at = AT(timeout_ns), .read = step_timeout,  \
+		.shape = "duration", .v1 = true, .inert = true, .doc = "of each attempt"           \
 	}
 #define STEP_CONTENTS                                                                              \
 	{                                                                                          \
@@ -36,6 +59,38 @@ step_when(struct rd *r, const struct yaml_node *n, void *at)
 	rundef_read_when(r, n, &when);
 	rundef_when_fini(&when);
 	rundef_warn(r, n->pos, "when has no effect on a step: put it on the task or the run");
+}
+
+static const char *const if_words[] = {
+	[RUNDEF_IF_SUCCESS] = "on_success",
+	[RUNDEF_IF_FAILURE] = "on_failure",
+	[RUNDEF_IF_ALWAYS] = "always",
+	NULL,
+};
+
+static void
+step_if(struct rd *r, const struct yaml_node *n, void *at)
+{
+	enum rundef_run_if *run_if = at;
+	auto_free char *text = rundef_read_text(r, n, true);
+
+	for (size_t i = 0; text && if_words[i]; i++)
+		if (strcmp(if_words[i], text) == 0) {
+			*run_if = (enum rundef_run_if)i;
+			return;
+		}
+	if (text)
+		rundef_report(r, RUNDEF_ERROR, n->pos, rundef_nearest(text, if_words),
+		    "wrong if \"%.60s\": use one of on_success, on_failure, always", text);
+}
+
+static void
+step_timeout(struct rd *r, const struct yaml_node *n, void *at)
+{
+	struct src_duration d = { 0 };
+
+	rundef_read_timeout(r, n, &d);
+	*(int64_t *)at = d.ns;
 }
 
 static const struct rd_field content_fields[] = {
@@ -60,8 +115,10 @@ content_check(struct rd *r, const struct yaml_node *map, void *obj)
 {
 	const struct rundef_content *c = obj;
 
+	size_t mark = rundef_enter_key(r, "source_dir");
 	if (!c->source_dir || !*c->source_dir)
 		rundef_warn(r, map->pos, "a content without source_dir fails when the step runs");
+	rundef_leave(r, mark);
 }
 
 static const struct rd_object content_object = {
@@ -76,13 +133,15 @@ static const struct rd_field clone_fields[] = {
 	{ .name = "depth",
 	    .kind = RD_INTEGER,
 	    .at = AT(depth),
+	    .min = 1,
+	    .max = INT64_MAX,
+	    .words_what = "clone depth",
 	    .doc = "commits to fetch, default all" },
 	{ .name = "recurse_submodules",
 	    .kind = RD_BOOL,
 	    .at = AT(recurse_submodules),
 	    .doc = "clone submodules too" },
-	STEP_NAME,
-	STEP_WHEN,
+	STEP_COMMON,
 	{ 0 },
 };
 static const struct rd_field run_fields[] = {
@@ -92,11 +151,11 @@ static const struct rd_field run_fields[] = {
 	    .required = true,
 	    .missing = "a run step needs a command",
 	    .doc = "script for the shell" },
-	STEP_NAME,
 	{ .name = "environment",
 	    .kind = RD_CUSTOM,
 	    .at = AT(environment),
 	    .read = rundef_read_envs,
+	    .shape = "environment",
 	    .doc = "of this step, before all others" },
 	{ .name = "working_dir",
 	    .kind = RD_TEXT,
@@ -104,19 +163,17 @@ static const struct rd_field run_fields[] = {
 	    .doc = "default: the task's" },
 	{ .name = "shell", .kind = RD_TEXT, .at = AT(shell), .doc = "default: the task's" },
 	{ .name = "tty", .kind = RD_BOOL, .at = AT(tty), .doc = "default true" },
-	STEP_WHEN,
+	STEP_COMMON,
 	{ 0 },
 };
 static const struct rd_field save_workspace_fields[] = {
 	STEP_CONTENTS,
-	STEP_NAME,
-	STEP_WHEN,
+	STEP_COMMON,
 	{ 0 },
 };
 static const struct rd_field restore_workspace_fields[] = {
 	STEP_DEST,
-	STEP_NAME,
-	STEP_WHEN,
+	STEP_COMMON,
 	{ 0 },
 };
 static const struct rd_field save_cache_fields[] = {
@@ -127,8 +184,7 @@ static const struct rd_field save_cache_fields[] = {
 	    .missing = "a save_cache step needs a key",
 	    .doc = "template" },
 	STEP_CONTENTS,
-	STEP_NAME,
-	STEP_WHEN,
+	STEP_COMMON,
 	{ 0 },
 };
 static const struct rd_field restore_cache_fields[] = {
@@ -140,8 +196,7 @@ static const struct rd_field restore_cache_fields[] = {
 	    .missing = "a restore_cache step needs keys",
 	    .doc = "templates, tried in order" },
 	STEP_DEST,
-	STEP_NAME,
-	STEP_WHEN,
+	STEP_COMMON,
 	{ 0 },
 };
 
@@ -151,13 +206,7 @@ static void
 clone_check(struct rd *r, const struct yaml_node *map, void *obj)
 {
 	struct rundef_step *s = obj;
-	const struct yaml_node *depth = yaml_get(map, "depth");
 
-	if (depth && depth->type == YAML_INT && s->depth < 1)
-		rundef_error(r, depth->pos,
-		    "clone depth must be at least 1, found %lld; leave it out "
-		    "for the whole history",
-		    (long long)s->depth);
 	free(s->name);
 	s->name = rundef_dup_text(r, map->pos, "Clone repository and checkout code");
 }
@@ -169,17 +218,25 @@ run_check(struct rd *r, const struct yaml_node *map, void *obj)
 
 	if (!s->command || (s->name && *s->name))
 		return;
-	if (strchr(s->command, '\n')) {
-		const struct yaml_node *command = yaml_get(map, "command");
-		rundef_error(r, command ? command->pos : map->pos,
+	const struct yaml_node *command = yaml_get(map, "command");
+	struct yaml_pos pos = command ? command->pos : map->pos;
+	size_t line = strcspn(s->command, "\n");
+	size_t mark = command ? rundef_enter_key(r, "command") : r->path.len;
+	if (line == 0 || s->command[line + strspn(s->command + line, "\n")]) {
+		rundef_error(r, pos,
 		    "missing step name: step %zu has a command of several lines and so needs a "
-		    "name%s",
-		    r->steps_index,
-		    strchr(s->command, '\n')[1] ? "" : ", or |- in place of | for a single line");
+		    "name",
+		    r->steps_index);
+		rundef_leave(r, mark);
 		return;
 	}
+	if (s->command[line])
+		rundef_warn(r, pos,
+		    "a single line that ends in a newline: Agola wants a name here, or |- in "
+		    "place of |");
+	rundef_leave(r, mark);
 	free(s->name);
-	size_t n = strnlen(s->command, NAME_DEFAULT_MAX + 1);
+	size_t n = line > NAME_DEFAULT_MAX ? NAME_DEFAULT_MAX + 1 : line;
 	if (n > NAME_DEFAULT_MAX) {
 		n = NAME_DEFAULT_MAX;
 		while (n > 0 && ((unsigned char)s->command[n] & 0xc0) == 0x80)
@@ -203,12 +260,17 @@ save_workspace_check(struct rd *r, const struct yaml_node *map, void *obj)
 	struct rundef_step *s = obj;
 
 	default_name(r, map, s, "save to workspace");
-	for (size_t i = 0; i < s->ncontents; i++)
-		if (s->contents[i].npaths == 0)
-			rundef_warn(r, map->pos,
-			    "contents[%zu] has no paths, so nothing of it is saved: use \"**\" for "
-			    "everything",
-			    i);
+	const struct yaml_node *contents = yaml_get(map, "contents");
+	for (size_t i = 0; i < s->ncontents && contents && i < contents->n; i++) {
+		size_t mark = rundef_enter_key(r, "contents");
+
+		rundef_enter_index(r, i);
+		rundef_enter_key(r, "paths");
+		if (s->contents[i].npaths == 0 && contents->items[i]->type == YAML_MAP)
+			rundef_warn(r, contents->items[i]->pos,
+			    "a content without paths saves nothing: use \"**\" for everything");
+		rundef_leave(r, mark);
+	}
 }
 
 static void
@@ -291,6 +353,7 @@ fields_read(struct rd *r, const struct step_type *t, const struct yaml_node *map
 {
 	s->type = t->type;
 	s->tty = true;
+	s->run_if = r->post ? RUNDEF_IF_ALWAYS : RUNDEF_IF_SUCCESS;
 	rundef_read_object(r, &t->object, map, s, skip);
 }
 
@@ -304,6 +367,7 @@ short_read(struct rd *r, const struct step_type *t, const struct yaml_node *valu
 	if (value->type == YAML_STRING && t->type == RUNDEF_RUN) {
 		s->type = t->type;
 		s->tty = true;
+		s->run_if = r->post ? RUNDEF_IF_ALWAYS : RUNDEF_IF_SUCCESS;
 		s->command = rundef_dup(r, value);
 		if (s->command && !*s->command)
 			rundef_error(r, value->pos, "a run step needs a command");
@@ -341,11 +405,14 @@ entry_read(struct rd *r, const struct yaml_node *n, size_t index, struct rundef_
 		const struct yaml_pair *pair = &n->pairs[i];
 		if (strcmp(pair->key->text, "type") != 0)
 			continue;
+		size_t mark = rundef_enter_key(r, "type");
 		if (pair->value->type != YAML_STRING)
 			rundef_error(r, pair->value->pos,
 			    "step at index %zu: its type must be text, found %s", index,
 			    yaml_type_name(pair->value->type));
-		else if ((t = type_need(r, pair->value)))
+		t = pair->value->type == YAML_STRING ? type_need(r, pair->value) : NULL;
+		rundef_leave(r, mark);
+		if (t)
 			fields_read(r, t, n, "type", s);
 		return;
 	}
@@ -356,11 +423,10 @@ entry_read(struct rd *r, const struct yaml_node *n, size_t index, struct rundef_
 		    index);
 		return;
 	}
-	t = type_need(r, n->pairs[0].key);
-	if (!t)
-		return;
 	size_t mark = rundef_enter_key(r, n->pairs[0].key->text);
-	short_read(r, t, n->pairs[0].value, n, s);
+	t = type_need(r, n->pairs[0].key);
+	if (t)
+		short_read(r, t, n->pairs[0].value, n, s);
 	rundef_leave(r, mark);
 }
 
@@ -383,6 +449,33 @@ rundef_read_steps(struct rd *r, const struct yaml_node *n, void *at)
 		entry_read(r, n->items[i], i, &steps->list[i]);
 		rundef_leave(r, mark);
 	}
+}
+
+void
+rundef_read_post(struct rd *r, const struct yaml_node *n, void *at)
+{
+	struct src_steps *steps = at;
+
+	r->post = true;
+	rundef_read_steps(r, n, at);
+	r->post = false;
+	for (size_t i = 0; i < steps->n; i++)
+		steps->list[i].post = true;
+}
+
+const struct rd_object *
+rundef_content_object(void)
+{
+	return &content_object;
+}
+
+const struct rd_object *
+rundef_step_object(size_t i, const char **word)
+{
+	if (i >= ARRAY_LEN(types))
+		return NULL;
+	*word = types[i].word;
+	return &types[i].object;
 }
 
 void

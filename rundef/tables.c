@@ -17,10 +17,19 @@ name_of(const struct yaml_node *map)
 	           : NULL;
 }
 
+static struct yaml_pos
+name_place(const struct yaml_node *map)
+{
+	const struct yaml_node *name = yaml_get(map, "name");
+
+	return name ? name->pos : map->pos;
+}
+
 static void
 name_check(struct rd *r, const struct yaml_node *map, const char *name, const char *noun)
 {
 	const struct yaml_node *node = yaml_get(map, "name");
+	size_t mark = rundef_enter_key(r, "name");
 
 	if (name && strlen(name) > RUNDEF_NAME_MAX)
 		rundef_error(r, node ? node->pos : map->pos,
@@ -30,6 +39,7 @@ name_check(struct rd *r, const struct yaml_node *map, const char *name, const ch
 		rundef_warn(r, node->pos,
 		    "%s is a boolean in YAML 1.1, so the name is \"%s\": write it in quotes",
 		    node->text, name);
+	rundef_leave(r, mark);
 }
 
 /* --- auth --- */
@@ -49,16 +59,19 @@ static const struct rd_field auth_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = AT(username),
 	    .read = rundef_read_value,
+	    .shape = "value",
 	    .doc = "for basic" },
 	{ .name = "password",
 	    .kind = RD_CUSTOM,
 	    .at = AT(password),
 	    .read = rundef_read_value,
+	    .shape = "value",
 	    .doc = "for basic" },
 	{ .name = "auth",
 	    .kind = RD_CUSTOM,
 	    .at = AT(auth),
 	    .read = rundef_read_value,
+	    .shape = "value",
 	    .doc = "for encodedauth: base64 of user:password" },
 	{ 0 },
 };
@@ -76,6 +89,7 @@ static const struct rd_field tmpfs_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = offsetof(struct rundef_volume, tmpfs_size),
 	    .read = rundef_read_quantity,
+	    .shape = "quantity",
 	    .doc = "such as 1Gi, default no limit" },
 	{ 0 },
 };
@@ -105,9 +119,12 @@ volume_check(struct rd *r, const struct yaml_node *map, void *obj)
 {
 	const struct rundef_volume *v = obj;
 
+	const struct yaml_node *path = yaml_get(map, "path");
+	size_t mark = rundef_enter_key(r, "path");
 	if (v->path && v->path[0] != '/')
-		rundef_warn(
-		    r, map->pos, "a volume's path should be absolute, found \"%.60s\"", v->path);
+		rundef_warn(r, path ? path->pos : map->pos,
+		    "a volume's path should be absolute, found \"%.60s\"", v->path);
+	rundef_leave(r, mark);
 }
 static const struct rd_object volume_object = {
 	.noun = "volume",
@@ -134,6 +151,27 @@ entrypoint_read(struct rd *r, const struct yaml_node *n, void *at)
 }
 
 #define AT(member) offsetof(struct rundef_container, member)
+static const struct rd_field resources_fields[] = {
+	{ .name = "cpu",
+	    .kind = RD_CUSTOM,
+	    .at = AT(cpu_milli),
+	    .read = rundef_read_cpu,
+	    .shape = "quantity",
+	    .doc = "processors: 2, 1.5, 500m" },
+	{ .name = "memory",
+	    .kind = RD_CUSTOM,
+	    .at = AT(memory),
+	    .read = rundef_read_memory,
+	    .shape = "quantity",
+	    .doc = "bytes: 512Mi, 4Gi" },
+	{ 0 },
+};
+/* They fill their container. */
+static const struct rd_object resources_object = {
+	.noun = "resources",
+	.fields = resources_fields,
+	.size = sizeof(struct rundef_container),
+};
 static const struct rd_field container_fields[] = {
 	{ .name = "image",
 	    .kind = RD_TEXT,
@@ -144,6 +182,7 @@ static const struct rd_field container_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = AT(environment),
 	    .read = rundef_read_envs,
+	    .shape = "environment",
 	    .doc = "of the container's processes" },
 	{ .name = "user",
 	    .kind = RD_TEXT,
@@ -155,6 +194,7 @@ static const struct rd_field container_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = 0,
 	    .read = entrypoint_read,
+	    .shape = "text",
 	    .doc = "one text, split on single spaces" },
 	{ .name = "volumes",
 	    .kind = RD_OBJECTS,
@@ -162,6 +202,13 @@ static const struct rd_field container_fields[] = {
 	    .count_at = AT(nvolumes),
 	    .object = &volume_object,
 	    .doc = "mounts" },
+	{ .name = "resources",
+	    .kind = RD_OBJECT,
+	    .at = 0,
+	    .object = &resources_object,
+	    .v1 = true,
+	    .inert = true,
+	    .doc = "what it needs and may use at most" },
 	{ 0 },
 };
 #undef AT
@@ -170,9 +217,11 @@ container_check(struct rd *r, const struct yaml_node *map, void *obj)
 {
 	const struct rundef_container *c = obj;
 
+	size_t mark = rundef_enter_key(r, "image");
 	if (c->image && !*c->image)
 		rundef_warn(
 		    r, map->pos, "a container without an image fails when the task is set up");
+	rundef_leave(r, mark);
 }
 static const struct rd_object container_object = {
 	.noun = "container",
@@ -209,6 +258,14 @@ static const struct rd_field runtime_fields[] = {
 	    .required = true,
 	    .missing = "the runtime needs at least one container",
 	    .doc = "the first runs the steps" },
+	{ .name = "labels",
+	    .kind = RD_CUSTOM,
+	    .at = AT(labels),
+	    .read = rundef_read_labels,
+	    .shape = "labels",
+	    .v1 = true,
+	    .inert = true,
+	    .doc = "an executor must have them all" },
 	{ 0 },
 };
 #undef AT
@@ -237,6 +294,7 @@ task_enter(struct rd *r, const struct yaml_node *map, void *obj)
 	struct src_task *t = obj;
 
 	t->pos = map->pos;
+	t->name_pos = name_place(map);
 	free(r->task);
 	r->task = name_of(map);
 }
@@ -255,6 +313,17 @@ task_check(struct rd *r, const struct yaml_node *map, void *obj)
 		free(t->shell);
 		t->shell = rundef_dup_text(r, map->pos, "/bin/sh -e");
 	}
+	if (t->own_timeout.present && t->timeout.present) {
+		const struct yaml_node *timeout = yaml_get(map, "timeout");
+		size_t mark = rundef_enter_key(r, "timeout");
+		rundef_error(r, timeout ? timeout->pos : map->pos,
+		    "timeout and task_timeout_interval are the same: give one of them");
+		rundef_leave(r, mark);
+	}
+	if (t->own_timeout.present)
+		t->timeout = t->own_timeout;
+	if (r->combo)
+		rundef_combo_apply(r, map, t);
 }
 static void
 task_leave(struct rd *r)
@@ -282,6 +351,7 @@ static const struct rd_field task_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = AT(environment),
 	    .read = rundef_read_envs,
+	    .shape = "environment",
 	    .doc = "of all steps" },
 	{ .name = "working_dir",
 	    .kind = RD_TEXT,
@@ -298,11 +368,21 @@ static const struct rd_field task_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = AT(steps),
 	    .read = rundef_read_steps,
+	    .shape = "steps",
 	    .doc = "in order" },
+	{ .name = "post",
+	    .kind = RD_CUSTOM,
+	    .at = AT(post),
+	    .read = rundef_read_post,
+	    .shape = "steps",
+	    .v1 = true,
+	    .inert = true,
+	    .doc = "steps that run at the end, whatever happened" },
 	{ .name = "depends",
 	    .kind = RD_CUSTOM,
 	    .at = AT(depends),
 	    .read = rundef_read_depends,
+	    .shape = "depends",
 	    .doc = "tasks of the same run" },
 	{ .name = "ignore_failure",
 	    .kind = RD_BOOL,
@@ -313,20 +393,41 @@ static const struct rd_field task_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = AT(when),
 	    .read = rundef_read_when,
+	    .shape = "when",
 	    .doc = "skipped where it does not match" },
 	{ .name = "docker_registries_auth",
 	    .kind = RD_CUSTOM,
 	    .at = AT(auths),
 	    .read = rundef_read_auths,
+	    .shape = "credentials",
 	    .doc = "over the run's" },
 	{ .name = "task_timeout_interval",
 	    .kind = RD_DURATION,
 	    .at = AT(timeout),
 	    .doc = "over the run's" },
+	{ .name = "timeout",
+	    .kind = RD_CUSTOM,
+	    .at = AT(own_timeout),
+	    .read = rundef_read_timeout,
+	    .shape = "duration",
+	    .v1 = true,
+	    .doc = "task_timeout_interval, with a unit" },
+	{ .name = "retries",
+	    .kind = RD_INTEGER,
+	    .at = AT(retries),
+	    .max = RUNDEF_RETRIES_MAX,
+	    .v1 = true,
+	    .inert = true,
+	    .doc = "further attempts after a failure" },
+	{ .name = "matrix",
+	    .kind = RD_NOTED, /* by rundef_read_tasks() */
+	    .shape = "matrix",
+	    .v1 = true,
+	    .doc = "makes one task of each combination" },
 	{ 0 },
 };
 #undef AT
-static const struct rd_object task_object = {
+const struct rd_object rundef_task_object = {
 	.noun = "task",
 	.fields = task_fields,
 	.size = sizeof(struct src_task),
@@ -343,6 +444,7 @@ run_enter(struct rd *r, const struct yaml_node *map, void *obj)
 	struct src_run *run = obj;
 
 	run->pos = map->pos;
+	run->name_pos = name_place(map);
 	free(r->run);
 	r->run = name_of(map);
 }
@@ -352,11 +454,13 @@ run_check(struct rd *r, const struct yaml_node *map, void *obj)
 	struct src_run *run = obj;
 
 	name_check(r, map, run->name, "run");
-	if (run->ntasks > RUNDEF_TASKS_MAX)
-		rundef_error(r, map->pos, "too many tasks: %zu, at most %d are allowed",
-		    run->ntasks, RUNDEF_TASKS_MAX);
-	if (run->ntasks == 0)
+	size_t mark = rundef_enter_key(r, "tasks");
+	if (run->tasks.n > RUNDEF_TASKS_MAX)
+		rundef_error(r, map->pos, "too many tasks: more than %d", RUNDEF_TASKS_MAX);
+	const struct yaml_node *tasks = yaml_get(map, "tasks");
+	if (!tasks || tasks->type == YAML_NULL || (tasks->type == YAML_LIST && tasks->n == 0))
 		rundef_warn(r, map->pos, "this run has no tasks: it ends at once with success");
+	rundef_leave(r, mark);
 }
 static void
 run_leave(struct rd *r)
@@ -374,25 +478,33 @@ static const struct rd_field run_fields[] = {
 	    .missing = "empty name: a run needs one",
 	    .doc = "unique in the file" },
 	{ .name = "tasks",
-	    .kind = RD_OBJECTS,
+	    .kind = RD_CUSTOM,
 	    .at = AT(tasks),
-	    .count_at = AT(ntasks),
-	    .object = &task_object,
+	    .read = rundef_read_tasks,
+	    .shape = "tasks",
 	    .doc = "the work" },
 	{ .name = "when",
 	    .kind = RD_CUSTOM,
 	    .at = AT(when),
 	    .read = rundef_read_when,
+	    .shape = "when",
 	    .doc = "not created where it does not match" },
 	{ .name = "docker_registries_auth",
 	    .kind = RD_CUSTOM,
 	    .at = AT(auths),
 	    .read = rundef_read_auths,
+	    .shape = "credentials",
 	    .doc = "over the file's" },
 	{ .name = "task_timeout_interval",
 	    .kind = RD_DURATION,
 	    .at = AT(timeout),
 	    .doc = "over the file's" },
+	{ .name = "cancel_previous",
+	    .kind = RD_BOOL,
+	    .at = AT(cancel_previous),
+	    .v1 = true,
+	    .inert = true,
+	    .doc = "ends older runs of the same branch, tag or pull request" },
 	{ 0 },
 };
 #undef AT
@@ -421,17 +533,40 @@ static const struct rd_field top_fields[] = {
 	    .kind = RD_CUSTOM,
 	    .at = AT(auths),
 	    .read = rundef_read_auths,
+	    .shape = "credentials",
 	    .doc = "credentials by registry" },
 	{ .name = "task_timeout_interval",
 	    .kind = RD_DURATION,
 	    .at = AT(timeout),
 	    .doc = "default none" },
-	{ .name = "version", .kind = RD_NOTED, .doc = "v0; has no effect" },
+	{ .name = "version",
+	    .kind = RD_NOTED, /* by top_enter() */
+	    .shape = "version",
+	    .doc = "v1 switches on what is marked so" },
 	{ 0 },
 };
 #undef AT
+/* First of all: it decides which keys there are. */
+static void
+top_enter(struct rd *r, const struct yaml_node *map, void *obj)
+{
+	const struct yaml_node *version = yaml_get(map, "version");
+
+	(void)obj;
+	if (!version || version->type == YAML_NULL)
+		return;
+	r->v1 = version->type == YAML_STRING && strcmp(version->text, "v1") == 0;
+	if (r->v1 || (version->type == YAML_STRING && strcmp(version->text, "v0") == 0))
+		return;
+	size_t mark = rundef_enter_key(r, "version");
+	rundef_report(r, RUNDEF_WARNING, version->pos,
+	    version->text && strchr(version->text, '1') ? "v1" : NULL,
+	    "unknown version: it is read as v0");
+	rundef_leave(r, mark);
+}
 const struct rd_object rundef_top_object = {
 	.noun = "run definition",
 	.fields = top_fields,
 	.size = sizeof(struct src_top),
+	.enter = top_enter,
 };

@@ -24,16 +24,16 @@ rundef_read_value(struct rd *r, const struct yaml_node *n, void *at)
 		} else if (pair->value->type == YAML_STRING) {
 			v->variable = rundef_dup(r, pair->value);
 		} else {
+			size_t mark = rundef_enter_key(r, pair->key->text);
 			rundef_error(r, pair->value->pos,
 			    "unknown value format: from_variable must be the name of a variable, "
 			    "found %s",
 			    yaml_type_name(pair->value->type));
+			rundef_leave(r, mark);
 		}
 		for (size_t i = 0; pair && i < n->n; i++)
 			if (&n->pairs[i] != pair)
-				rundef_warn(r, n->pairs[i].key->pos,
-				    "unknown key \"%.60s\" beside from_variable is ignored",
-				    n->pairs[i].key->text);
+				rundef_warn_unknown(r, n->pairs[i].key, "beside from_variable");
 		return;
 	}
 	if (n->type == YAML_INT || n->type == YAML_FLOAT || n->type == YAML_BOOL)
@@ -59,10 +59,75 @@ expect_map(struct rd *r, const struct yaml_node *n, const char *what)
 		    r, n->pos, "%s must be a mapping, found %s", what, yaml_type_name(n->type));
 		return false;
 	}
-	if (n->duplicate)
-		rundef_warn(r, n->duplicate->pos,
-		    "the key \"%.60s\" is given twice: the last one counts", n->duplicate->text);
+	rundef_warn_keys(r, n);
 	return true;
+}
+
+static void
+value_fini(struct rundef_value *v)
+{
+	free(v->literal);
+	free(v->variable);
+}
+
+static void
+env_fini(struct rundef_env *e)
+{
+	free(e->name);
+	value_fini(&e->value);
+}
+
+static void
+auth_fini(struct rundef_auth *a)
+{
+	free(a->registry);
+	free(a->type);
+	value_fini(&a->username);
+	value_fini(&a->password);
+	value_fini(&a->auth);
+}
+
+/* --- keys that read alike --- */
+
+struct named {
+	const char *name;
+	size_t index;
+};
+
+static int
+named_cmp(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c ? c : x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Keys that were no text (true and yes) may read alike: the last one counts, as with equal keys.
+ * Flags those to drop among n entries that begin with their name; NULL when there are none. */
+static bool *
+alike(const struct yaml_node *map, const char *list, size_t n, size_t size)
+{
+	bool all_text = true, any = false;
+
+	for (size_t i = 0; i < map->n; i++)
+		all_text &= map->pairs[i].key->type == YAML_STRING;
+	if (all_text)
+		return NULL;
+	auto_free struct named *names = xcalloc(n + 1, sizeof(*names));
+	bool *drop = xcalloc(n + 1, sizeof(*drop));
+	for (size_t i = 0; i < n; i++) {
+		const char *name = *(char *const *)(const void *)(list + i * size);
+		names[i] = (struct named){ name ? name : "", i };
+	}
+	if (n)
+		qsort(names, n, sizeof(*names), named_cmp);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(names[i].name, names[i - 1].name) == 0)
+			any = drop[names[i - 1].index] = true;
+	if (!any)
+		free(steal(&drop));
+	return drop;
 }
 
 static bool
@@ -92,6 +157,15 @@ rundef_read_envs(struct rd *r, const struct yaml_node *n, void *at)
 		rundef_read_value(r, n->pairs[i].value, &env->value);
 		rundef_leave(r, mark);
 	}
+	auto_free bool *drop = alike(n, (const char *)e->list, e->n, sizeof(*e->list));
+	size_t kept = 0;
+	for (size_t i = 0; drop && i < e->n; i++) {
+		if (drop[i])
+			env_fini(&e->list[i]);
+		else
+			e->list[kept++] = e->list[i];
+	}
+	e->n = drop ? kept : e->n;
 }
 
 void
@@ -117,34 +191,61 @@ rundef_read_auths(struct rd *r, const struct yaml_node *n, void *at)
 			rundef_read_object(r, &rundef_auth_object, value, auth, NULL);
 		rundef_leave(r, mark);
 	}
+	auto_free bool *drop = alike(n, (const char *)a->list, a->n, sizeof(*a->list));
+	size_t kept = 0;
+	for (size_t i = 0; drop && i < a->n; i++) {
+		if (drop[i])
+			auth_fini(&a->list[i]);
+		else
+			a->list[kept++] = a->list[i];
+	}
+	a->n = drop ? kept : a->n;
 }
 
-static void
-value_fini(struct rundef_value *v)
+/* What an executor must carry: names and texts. */
+void
+rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
 {
-	free(v->literal);
-	free(v->variable);
+	struct rundef_pairs *p = at;
+
+	if (!expect_map(r, n, "labels"))
+		return;
+	p->list = rundef_array(r, n->pos, n->n, sizeof(*p->list));
+	for (size_t i = 0; p->list && i < n->n; i++) {
+		const struct yaml_node *key = n->pairs[i].key;
+		size_t mark = rundef_enter_key(r, key->text);
+		struct rundef_pair pair = { rundef_dup_text(r, key->pos, key->text),
+			rundef_read_text(r, n->pairs[i].value, true) };
+
+		if (pair.name && !*pair.name)
+			rundef_error(r, key->pos, "a label needs a name");
+		p->list[p->n++] = pair;
+		rundef_leave(r, mark);
+	}
 }
 
 void
 rundef_envs_fini(struct rundef_envs *e)
 {
-	for (size_t i = 0; i < e->n; i++) {
-		free(e->list[i].name);
-		value_fini(&e->list[i].value);
-	}
+	for (size_t i = 0; i < e->n; i++)
+		env_fini(&e->list[i]);
 	free(e->list);
 }
 
 void
 rundef_auths_fini(struct rundef_auths *a)
 {
-	for (size_t i = 0; i < a->n; i++) {
-		free(a->list[i].registry);
-		free(a->list[i].type);
-		value_fini(&a->list[i].username);
-		value_fini(&a->list[i].password);
-		value_fini(&a->list[i].auth);
-	}
+	for (size_t i = 0; i < a->n; i++)
+		auth_fini(&a->list[i]);
 	free(a->list);
+}
+
+void
+rundef_pairs_fini(struct rundef_pairs *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		free(p->list[i].name);
+		free(p->list[i].value);
+	}
+	free(p->list);
 }

@@ -15,40 +15,124 @@ is_regex(const char *s, size_t n)
 	return n > 2 && (s[0] == '/' || s[0] == '#') && s[n - 1] == s[0];
 }
 
+/* What the entries of a clause are. */
+enum clause_kind { REFS, EVENTS, PATHS };
+
+const char *const rundef_event_words[] = { "push", "tag", "pull_request", "manual", "direct",
+	NULL };
+
+/* A glob as an expression for the whole path: "**" also for nothing between slashes. */
+static void
+glob_expression(struct buf *out, const char *glob)
+{
+	unsigned braces = 0;
+
+	buf_puts(out, "^");
+	for (const char *p = glob; *p; p++) {
+		const char *end = *p == '[' && p[1] ? strchr(p + 2, ']') : NULL;
+
+		if (p[0] == '*' && p[1] == '*') {
+			bool whole = (p == glob || p[-1] == '/') && p[2] == '/';
+			buf_puts(out, whole ? "(?:.*/)?" : ".*");
+			p += whole ? 2 : 1;
+		} else if (*p == '*') {
+			buf_puts(out, "[^/]*");
+		} else if (*p == '?') {
+			buf_puts(out, "[^/]");
+		} else if (end) {
+			buf_printf(out, "[%s", p[1] == '!' || p[1] == '^' ? "^/" : "");
+			for (p += p[1] == '!' || p[1] == '^' ? 2 : 1; p < end; p++)
+				buf_printf(out, "%s%c", strchr("\\[&~", *p) ? "\\" : "", *p);
+			buf_putc(out, ']');
+		} else if (*p == '{') {
+			braces++;
+			buf_puts(out, "(?:");
+		} else if (*p == '}' && braces) {
+			braces--;
+			buf_putc(out, ')');
+		} else if (*p == ',' && braces) {
+			buf_putc(out, '|');
+		} else {
+			if (*p == '\\' && p[1])
+				p++;
+			buf_printf(out, "%s%c", strchr("\\.+*?()|[]{}^$", *p) ? "\\" : "", *p);
+		}
+	}
+	buf_puts(out, "$");
+}
+
 static bool
-cond_read(struct rd *r, const struct yaml_node *n, struct rundef_cond *c)
+compile(struct rd *r, struct yaml_pos pos, struct rundef_cond *c, const char *expression)
+{
+	auto_free char *message = NULL;
+	size_t bytes = 0;
+
+	c->compiled = re_new(expression, strlen(expression), &message, &bytes);
+	if (!c->compiled)
+		rundef_error(r, pos, "wrong %s %.100s: %s",
+		    c->kind == RUNDEF_COND_GLOB ? "pattern" : "regular expression", c->text,
+		    message);
+	return c->compiled && rundef_charge(r, pos, bytes);
+}
+
+static bool
+cond_parse(struct rd *r, struct yaml_pos pos, enum clause_kind kind, struct rundef_cond *c)
+{
+	size_t n = strlen(c->text);
+
+	if (kind == EVENTS) {
+		for (const char *const *w = rundef_event_words; *w; w++)
+			if (strcmp(*w, c->text) == 0)
+				return true;
+		rundef_report(r, RUNDEF_ERROR, pos, rundef_nearest(c->text, rundef_event_words),
+		    "unknown event \"%.60s\": use push, tag, pull_request, manual or direct",
+		    c->text);
+		return false;
+	}
+	if (is_regex(c->text, n)) {
+		auto_free char *expression = xstrndup(c->text + 1, n - 2);
+		c->kind = RUNDEF_COND_REGEX;
+		if (!compile(r, pos, c, expression))
+			return false;
+		free(c->text);
+		c->text = steal(&expression);
+	} else if (kind == PATHS) {
+		auto_buf expression = BUF_INIT;
+		c->kind = RUNDEF_COND_GLOB;
+		glob_expression(&expression, c->text);
+		return compile(r, pos, c, buf_str(&expression));
+	}
+	return true;
+}
+
+static void
+cond_fini(struct rundef_cond *c)
+{
+	free(c->text);
+	re_free(c->compiled);
+	*c = (struct rundef_cond){ 0 };
+}
+
+static bool
+cond_read(struct rd *r, const struct yaml_node *n, enum clause_kind kind, struct rundef_cond *c)
 {
 	if (n->type != YAML_STRING) {
 		rundef_error(r, n->pos, "wrong when format: expected text, found %s",
 		    yaml_type_name(n->type));
 		return false;
 	}
-	if (!is_regex(n->text, n->text_len)) {
-		c->text = rundef_dup(r, n);
-		return c->text != NULL;
-	}
-	auto_free char *message = NULL;
-	size_t bytes = 0;
-	c->compiled = re_new(n->text + 1, n->text_len - 2, &message, &bytes);
-	if (!c->compiled) {
-		rundef_error(r, n->pos, "wrong regular expression %.100s: %s", n->text, message);
-		return false;
-	}
 	c->text = rundef_dup(r, n);
-	if (!c->text || !rundef_charge(r, n->pos, bytes)) {
-		re_free(steal(&c->compiled));
-		free(steal(&c->text));
-		return false;
-	}
-	c->regex = true;
-	memmove(c->text, c->text + 1, n->text_len - 2);
-	c->text[n->text_len - 2] = '\0';
-	return true;
+	if (c->text && cond_parse(r, n->pos, kind, c))
+		return true;
+	cond_fini(c);
+	return false;
 }
 
 /* Text or a list of texts. */
+/* An entry that is wrong is reported and left out. */
 static void
-conds_read(struct rd *r, const struct yaml_node *n, struct rundef_cond **list, size_t *count)
+conds_read(struct rd *r, const struct yaml_node *n, enum clause_kind kind,
+    struct rundef_cond **list, size_t *count)
 {
 	bool one = n->type == YAML_STRING;
 
@@ -57,18 +141,18 @@ conds_read(struct rd *r, const struct yaml_node *n, struct rundef_cond **list, s
 		return;
 	for (size_t i = 0; i < (one ? 1 : n->n); i++) {
 		size_t mark = one ? r->path.len : rundef_enter_index(r, i);
-		if (cond_read(r, one ? n : n->items[i], &(*list)[*count]))
+		if (cond_read(r, one ? n : n->items[i], kind, &(*list)[*count]))
 			(*count)++;
 		rundef_leave(r, mark);
 	}
 }
 
 static void
-clause_read(struct rd *r, const struct yaml_node *n, struct rundef_conds *c)
+clause_read(struct rd *r, const struct yaml_node *n, enum clause_kind kind, struct rundef_conds *c)
 {
 	c->present = true;
 	if (n->type == YAML_STRING || n->type == YAML_LIST) {
-		conds_read(r, n, &c->include, &c->ninclude);
+		conds_read(r, n, kind, &c->include, &c->ninclude);
 		return;
 	}
 	if (n->type != YAML_MAP) {
@@ -90,7 +174,7 @@ clause_read(struct rd *r, const struct yaml_node *n, struct rundef_conds *c)
 			    "\"%.60s\"",
 			    key->text);
 		} else if (value->type == YAML_STRING || value->type == YAML_LIST) {
-			conds_read(r, value, include ? &c->include : &c->exclude,
+			conds_read(r, value, kind, include ? &c->include : &c->exclude,
 			    include ? &c->ninclude : &c->nexclude);
 		} else if (value->type != YAML_NULL) {
 			rundef_warn(r, value->pos,
@@ -101,39 +185,92 @@ clause_read(struct rd *r, const struct yaml_node *n, struct rundef_conds *c)
 	}
 }
 
+#define AT(member) offsetof(struct rundef_when, member)
+static const struct clause {
+	const char *name;
+	enum clause_kind kind;
+	size_t at;
+	bool v1; /* and nothing acts on it yet */
+} clauses[] = {
+	{ "branch", REFS, AT(branch), false },
+	{ "tag", REFS, AT(tag), false },
+	{ "ref", REFS, AT(ref), false },
+	{ "event", EVENTS, AT(event), true },
+	{ "paths", PATHS, AT(paths), true },
+};
+#undef AT
+
+const char *
+rundef_when_clause(size_t i, bool *v1)
+{
+	if (i >= ARRAY_LEN(clauses))
+		return NULL;
+	*v1 = clauses[i].v1;
+	return clauses[i].name;
+}
+
+/* The clause that this pair gives, NULL when none or when another spelling of it counts. */
+static const struct clause *
+clause_find(struct rd *r, const struct yaml_node *map, const struct yaml_pair *pair)
+{
+	const struct clause *late = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(clauses); i++) {
+		if (strcasecmp(pair->key->text, clauses[i].name) != 0)
+			continue;
+		if (!clauses[i].v1 || r->v1)
+			return yaml_get_pair(map, clauses[i].name) == pair ? &clauses[i] : NULL;
+		late = &clauses[i];
+	}
+	const char *words[ARRAY_LEN(clauses) + 1] = { NULL };
+	for (size_t i = 0, n = 0; i < ARRAY_LEN(clauses); i++)
+		if (!clauses[i].v1 || r->v1)
+			words[n++] = clauses[i].name;
+	size_t mark = rundef_enter_key(r, pair->key->text);
+	rundef_report(r, RUNDEF_WARNING, pair->key->pos,
+	    late ? NULL : rundef_nearest(pair->key->text, words),
+	    "unknown key \"%.60s\" in when is ignored%s", pair->key->text,
+	    late ? ": it needs \"version: v1\" at the top of the file" : "");
+	rundef_leave(r, mark);
+	return NULL;
+}
+
+static bool
+never_matches(const struct rundef_when *w)
+{
+	bool refs = w->branch.present || w->tag.present || w->ref.present;
+
+	return refs ? !w->branch.ninclude && !w->tag.ninclude && !w->ref.ninclude
+	            : !w->event.present && !w->paths.present;
+}
+
 void
 rundef_read_when(struct rd *r, const struct yaml_node *n, void *at)
 {
-	static const char *const words[] = { "branch", "tag", "ref", NULL };
 	struct rundef_when *w = at;
-	size_t errors = r->diags->errors;
+	size_t refused = r->refused;
 
 	if (n->type != YAML_MAP) {
 		rundef_error(r, n->pos, "when must be a mapping with branch, tag or ref, found %s",
 		    yaml_type_name(n->type));
 		return;
 	}
+	rundef_warn_keys(r, n);
 	w->present = true;
 	for (size_t i = 0; i < n->n; i++) {
-		const struct yaml_node *key = n->pairs[i].key, *value = n->pairs[i].value;
-		struct rundef_conds *clauses[] = { &w->branch, &w->tag, &w->ref };
-		struct rundef_conds *clause = NULL;
+		const struct yaml_pair *pair = &n->pairs[i];
+		const struct clause *c = clause_find(r, n, pair);
 
-		for (size_t k = 0; k < ARRAY_LEN(clauses); k++)
-			if (yaml_get(n, words[k]) == value && strcasecmp(key->text, words[k]) == 0)
-				clause = clauses[k];
-		if (!clause) {
-			rundef_report(r, RUNDEF_WARNING, key->pos, rundef_nearest(key->text, words),
-			    "unknown key \"%.60s\" in when is ignored", key->text);
+		if (!c || pair->value->type == YAML_NULL)
 			continue;
-		}
-		size_t mark = rundef_enter_key(r, key->text);
-		if (value->type != YAML_NULL && !clause->present)
-			clause_read(r, value, clause);
+		size_t mark = rundef_enter_key(r, pair->key->text);
+		clause_read(
+		    r, pair->value, c->kind, (struct rundef_conds *)(void *)((char *)at + c->at));
+		if (c->v1)
+			rundef_warn_inert(r, pair->key->pos, c->name);
 		rundef_leave(r, mark);
 	}
-	if (r->diags->errors == errors && !w->branch.ninclude && !w->tag.ninclude &&
-	    !w->ref.ninclude)
+	if (r->refused == refused && never_matches(w))
 		rundef_warn(r, n->pos, "this when includes nothing, so it never matches");
 }
 
@@ -142,8 +279,8 @@ cond_matches(const void *cond, const char *s)
 {
 	const struct rundef_cond *c = cond;
 
-	return (!c->regex || c->compiled) &&
-	       when_text_matches(c->text, c->regex ? c->compiled : NULL, s);
+	return (c->kind == RUNDEF_COND_LITERAL || c->compiled) &&
+	       when_text_matches(c->text, c->compiled, s);
 }
 
 static struct when_clause
@@ -157,8 +294,26 @@ clause_of(const struct rundef_conds *c)
 		.matches = cond_matches };
 }
 
-bool
-rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref)
+/* event and paths: without an include everything is included. */
+static bool
+filter_matches(const struct rundef_conds *c, const char *s)
+{
+	struct when_clause clause = clause_of(c);
+
+	return when_clause_matches(&clause, s, c->ninclude == 0);
+}
+
+static bool
+paths_match(const struct rundef_conds *c, const struct rundef_ref *ref)
+{
+	for (size_t i = 0; i < ref->npaths; i++)
+		if (filter_matches(c, ref->paths[i]))
+			return true;
+	return false;
+}
+
+static bool
+refs_match(const struct rundef_when *when, const struct rundef_ref *ref)
 {
 	struct when_clause branch = clause_of(&when->branch), tag = clause_of(&when->tag),
 	                   any = clause_of(&when->ref);
@@ -166,20 +321,31 @@ rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref
 		.ref_type = ref->ref_type, .branch = ref->branch, .tag = ref->tag, .ref = ref->ref
 	};
 
-	return !when->present || when_matches(&branch, &tag, &any, &of);
+	return when_matches(&branch, &tag, &any, &of);
+}
+
+bool
+rundef_when_matches(const struct rundef_when *when, const struct rundef_ref *ref)
+{
+	bool refs = when->branch.present || when->tag.present || when->ref.present;
+	bool filters = when->event.present || when->paths.present;
+
+	if (!when->present)
+		return true;
+	if (when->event.present && ref->event && !filter_matches(&when->event, ref->event))
+		return false;
+	if (when->paths.present && ref->paths && !paths_match(&when->paths, ref))
+		return false;
+	return (filters && !refs) || refs_match(when, ref);
 }
 
 static void
 conds_fini(struct rundef_conds *c)
 {
-	for (size_t i = 0; i < c->ninclude; i++) {
-		free(c->include[i].text);
-		re_free(c->include[i].compiled);
-	}
-	for (size_t i = 0; i < c->nexclude; i++) {
-		free(c->exclude[i].text);
-		re_free(c->exclude[i].compiled);
-	}
+	for (size_t i = 0; i < c->ninclude; i++)
+		cond_fini(&c->include[i]);
+	for (size_t i = 0; i < c->nexclude; i++)
+		cond_fini(&c->exclude[i]);
 	free(c->include);
 	free(c->exclude);
 }
@@ -187,7 +353,6 @@ conds_fini(struct rundef_conds *c)
 void
 rundef_when_fini(struct rundef_when *w)
 {
-	conds_fini(&w->branch);
-	conds_fini(&w->tag);
-	conds_fini(&w->ref);
+	for (size_t i = 0; i < ARRAY_LEN(clauses); i++)
+		conds_fini((struct rundef_conds *)(void *)((char *)w + clauses[i].at));
 }

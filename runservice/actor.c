@@ -337,7 +337,8 @@ act_done(struct rs_job *job)
 	if (act->done)
 		act->done(act);
 	else if (job->rc != 0 && job->rc != ERR_CONFLICT && job->rc != ERR_NOTFOUND)
-		log_err(LOG_WARN, "event of a run failed", &job->err);
+		log_err(LOG_WARN, "event of a run failed", &job->err, LOG_STR("run", act->run_id),
+		    LOG_STR("task", act->task_id));
 	rs_tx_fini(&act->tx);
 	if (act->report)
 		millrace__report_request__free_unpacked(act->report, NULL);

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "runservice/caches.h"
 #include "runservice/store.h"
 
 #include <stdio.h>
@@ -15,6 +16,8 @@ struct archive_job {
 	struct rs_part_row *parts; /* given (complete) or found (get) */
 	size_t nparts;
 	uint32_t total;
+	char *cache_key; /* begin: or NULL */
+	bool exists, lost;
 	struct rs_archive_row row;
 };
 
@@ -38,12 +41,13 @@ new_job(struct rs *rs, struct rpc_call *call, const struct rs_attempt *attempt,
 static void
 free_job(struct archive_job *j)
 {
+	free(j->cache_key);
 	free(j->parts);
 	free(j);
 }
 
-static char *
-part_key(const struct rs_archive_row *row, const char *archive_id, uint32_t part)
+char *
+rs_archives_part_key(const struct rs_archive_row *row, const char *archive_id, uint32_t part)
 {
 	return xasprintf("archives/%s/%s/%llu/%s/%06u", row->run_id, row->task_id,
 	    (unsigned long long)row->fence, archive_id, part);
@@ -81,8 +85,13 @@ begin_tx(struct db *db, void *arg, struct err **err)
 	int rc = assert_held(j, db, err);
 	if (rc != 0)
 		return rc;
-	return rs_store_archive_begin(
+	rc = rs_store_archive_begin(
 	    db, j->archive_id, j->run_id, j->task_id, j->fence, j->step, err);
+	j->exists = false;
+	if (rc == 0 && j->cache_key)
+		rc = rs_cache_enter(&j->exists, db, j->run_id, j->task_id, j->step, j->archive_id,
+		    j->cache_key, err);
+	return rc == 0 && j->exists ? rs_store_archive_delete(db, j->archive_id, err) : rc;
 }
 
 static int
@@ -94,9 +103,11 @@ begin_work(struct db *db, struct rs_job *job, struct err **err)
 static void
 begin_done(struct rs_job *job)
 {
+	char none[] = "";
 	struct archive_job *j = (struct archive_job *)job;
 	Millrace__ArchiveBeginReply m = MILLRACE__ARCHIVE_BEGIN_REPLY__INIT;
-	m.archive_id = j->archive_id;
+	m.has_exists = m.exists = j->exists;
+	m.archive_id = j->exists ? none : j->archive_id;
 	if (!rs_job_failed(job))
 		rs_reply_pb(job->call, &m);
 	free_job(j);
@@ -112,19 +123,28 @@ rs_archives_begin(struct rs *rs, struct rpc_call *call, const struct rs_attempt 
 	}
 	struct archive_job *j = new_job(rs, call, attempt, id_new().s, begin_work, begin_done);
 	j->step = req->step;
+	j->cache_key = req->cache_key ? xstrdup(req->cache_key) : NULL;
 	rs_db_submit(rs, "archive-begin", work_key(j->task_id), &j->job);
 }
 
 /* --- urls --- */
 
 static int
-own_work(struct db *db, struct rs_job *job, struct err **err)
+urls_tx(struct db *db, void *arg, struct err **err)
 {
-	struct archive_job *j = (struct archive_job *)job;
-	int rc = check_own(j, db, err);
+	struct archive_job *j = arg;
+	int rc = assert_held(j, db, err);
+	if (rc == 0)
+		rc = check_own(j, db, err);
 	if (rc == 0 && j->row.done)
 		return err_set(err, ERR_CONFLICT, "archive %s is complete", j->archive_id);
-	return rc;
+	return rc == 0 ? rs_store_archive_urls(db, j->archive_id, j->first + j->count, err) : rc;
+}
+
+static int
+urls_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	return db_tx_run(db, urls_tx, job, err);
 }
 
 static void
@@ -137,7 +157,8 @@ urls_done(struct rs_job *job)
 		int64_t expires = clock_wall_ms() / 1000 + RS_ARCHIVE_URL_SECONDS;
 		m.urls = xcalloc(j->count + 1u, sizeof(*m.urls));
 		for (uint32_t i = 0; i < j->count; i++) {
-			auto_free char *key = part_key(&j->row, j->archive_id, j->first + i);
+			auto_free char *key =
+			    rs_archives_part_key(&j->row, j->archive_id, j->first + i);
 			m.urls[m.n_urls++] = objects->ops->sign(objects, "PUT", key, expires);
 		}
 		rs_reply_pb(job->call, &m);
@@ -157,7 +178,7 @@ rs_archives_urls(struct rs *rs, struct rpc_call *call, const struct rs_attempt *
 		rs_fail(call, ERR_INVALID, "at most 64 URLs at once, parts below 16384");
 		return;
 	}
-	struct archive_job *j = new_job(rs, call, attempt, req->archive_id, own_work, urls_done);
+	struct archive_job *j = new_job(rs, call, attempt, req->archive_id, urls_work, urls_done);
 	j->first = req->first;
 	j->count = req->count;
 	rs_db_submit(rs, "archive-urls", 0, &j->job);
@@ -165,16 +186,18 @@ rs_archives_urls(struct rs *rs, struct rpc_call *call, const struct rs_attempt *
 
 /* --- complete --- */
 
-/* The objects are there, each as long as was said. */
+/* The objects are there, each as long as was said. On the io pool: a store may be slow. */
 static int
-check_objects(struct archive_job *j, struct err **err)
+objects_work(struct db *db, struct rs_job *job, struct err **err)
 {
-	struct objstore *objects = j->job.rs->objects;
+	struct archive_job *j = (struct archive_job *)job;
+	struct objstore *objects = job->rs->objects;
+	(void)db;
 	for (size_t i = 0; i < j->nparts; i++) {
 		uint8_t *none = NULL;
 		size_t n = 0;
 		uint64_t total = 0;
-		auto_free char *key = part_key(&j->row, j->archive_id, (uint32_t)i);
+		auto_free char *key = rs_archives_part_key(&j->row, j->archive_id, (uint32_t)i);
 		int rc = objects->ops->get(&none, &n, &total, objects, key, 0, 1, err);
 		free(none);
 		if (rc == ERR_NOTFOUND) {
@@ -201,6 +224,9 @@ complete_tx(struct db *db, void *arg, struct err **err)
 		return rc;
 	if (j->row.step != j->step)
 		return err_set(err, ERR_INVALID, "archive %s is of another step", j->archive_id);
+	rc = rs_store_cache_commit(&j->lost, db, j->archive_id, err);
+	if (rc != 0 || j->lost)
+		return rc;
 	for (size_t i = 0; rc == 0 && i < j->nparts; i++)
 		rc = rs_store_archive_part(
 		    db, j->archive_id, (uint32_t)i, j->parts[i].size, j->parts[i].sha256, err);
@@ -210,19 +236,50 @@ complete_tx(struct db *db, void *arg, struct err **err)
 static int
 complete_work(struct db *db, struct rs_job *job, struct err **err)
 {
-	struct archive_job *j = (struct archive_job *)job;
-	int rc = check_own(j, db, err);
-	if (rc == 0 && !j->row.done)
-		rc = check_objects(j, err);
-	return rc == 0 ? db_tx_run(db, complete_tx, j, err) : rc;
+	return db_tx_run(db, complete_tx, job, err);
 }
 
 static void
 complete_done(struct rs_job *job)
 {
+	struct archive_job *j = (struct archive_job *)job;
+	Millrace__ArchiveCompleteReply m = MILLRACE__ARCHIVE_COMPLETE_REPLY__INIT;
+	m.has_lost = m.lost = j->lost;
 	if (!rs_job_failed(job))
-		rpc_reply(job->call, NULL, 0);
-	free_job((struct archive_job *)job);
+		rs_reply_pb(job->call, &m);
+	free_job(j);
+}
+
+static void
+objects_done(struct rs_job *job)
+{
+	struct archive_job *j = (struct archive_job *)job;
+	if (rs_job_failed(job)) {
+		free_job(j);
+		return;
+	}
+	job->work = complete_work;
+	job->done = complete_done;
+	rs_db_submit(job->rs, "archive-complete", work_key(j->task_id), job);
+}
+
+static int
+named_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	return check_own((struct archive_job *)job, db, err);
+}
+
+static void
+named_done(struct rs_job *job)
+{
+	struct archive_job *j = (struct archive_job *)job;
+	if (job->rc != 0 || j->row.done) {
+		complete_done(job);
+		return;
+	}
+	job->work = objects_work;
+	job->done = objects_done;
+	rs_io_submit(job->rs, "archive-objects", 0, job);
 }
 
 void
@@ -236,8 +293,7 @@ rs_archives_complete(struct rs *rs, struct rpc_call *call, const struct rs_attem
 		rs_fail(call, ERR_INVALID, "malformed list of parts");
 		return;
 	}
-	struct archive_job *j =
-	    new_job(rs, call, attempt, req->archive_id, complete_work, complete_done);
+	struct archive_job *j = new_job(rs, call, attempt, req->archive_id, named_work, named_done);
 	j->step = req->step;
 	j->nparts = req->n_parts;
 	j->parts = xcalloc(j->nparts + 1, sizeof(*j->parts));
@@ -245,7 +301,7 @@ rs_archives_complete(struct rs *rs, struct rpc_call *call, const struct rs_attem
 		j->parts[i].size = req->parts[i]->size;
 		memcpy(j->parts[i].sha256, req->parts[i]->sha256.data, 32);
 	}
-	rs_db_submit(rs, "archive-complete", work_key(j->task_id), &j->job);
+	rs_db_submit(rs, "archive-named", work_key(j->task_id), &j->job);
 }
 
 /* --- get --- */
@@ -281,6 +337,10 @@ get_work(struct db *db, struct rs_job *job, struct err **err)
 		return err_set(err, ERR_NOTFOUND, "archive %s is not complete", j->archive_id);
 	if (rc == 0)
 		rc = check_ancestor(j, db, err);
+	if (rc == ERR_DENIED) {
+		err_clear(err);
+		rc = rs_cache_check_reader(db, j->run_id, j->archive_id, err);
+	}
 	if (rc != 0)
 		return rc;
 	return rs_store_archive_parts(&j->parts, &j->nparts, &j->total, db, j->archive_id, j->first,
@@ -303,7 +363,8 @@ get_done(struct rs_job *job)
 	m->total_parts = j->total;
 	m->parts = xcalloc(j->nparts + 1, sizeof(*m->parts));
 	for (size_t i = 0; i < j->nparts; i++) {
-		auto_free char *key = part_key(&j->row, j->archive_id, j->first + (uint32_t)i);
+		auto_free char *key =
+		    rs_archives_part_key(&j->row, j->archive_id, j->first + (uint32_t)i);
 		Millrace__ArchivePart *p = xmalloc(sizeof(*p));
 		millrace__archive_part__init(p);
 		p->sha256.data = xmemdup(j->parts[i].sha256, 32);

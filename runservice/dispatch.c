@@ -4,6 +4,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "runservice/actor.h"
+#include "runservice/dump.h"
 #include "runservice/executors.h"
 #include "runservice/map.h"
 
@@ -12,6 +13,7 @@
 #define RETRY_MS 250 /* after the database failed us */
 
 struct ready {
+	char task_id[ID_LEN + 1];
 	char *arch;
 	bool privileged;
 };
@@ -119,9 +121,12 @@ rs_dispatch_run_changed(struct rs_dispatch *d, const struct rs_run *run)
 	clear_ready(e);
 	e->ready = xcalloc(run->ntasks + 1, sizeof(*e->ready));
 	for (size_t i = 0; i < run->ntasks; i++) {
-		if (rs_run_task_ready(run, i))
-			e->ready[e->nready++] = (struct ready){ .arch = xstrdup(run->tasks[i].arch),
-				.privileged = run->tasks[i].privileged };
+		if (!rs_run_task_ready(run, i))
+			continue;
+		struct ready *r = &e->ready[e->nready++];
+		memcpy(r->task_id, run->tasks[i].id, sizeof(r->task_id));
+		r->arch = xstrdup(run->tasks[i].arch);
+		r->privileged = run->tasks[i].privileged;
 	}
 }
 
@@ -168,7 +173,8 @@ assign_done(struct rs_act *act)
 	if (act->job.rc == ERR_NOTFOUND && e) {
 		remove_entry(d, e);
 	} else if (act->job.rc != 0) {
-		log_err(LOG_WARN, "assigning tasks failed", &act->job.err);
+		log_err(
+		    LOG_WARN, "assigning tasks failed", &act->job.err, LOG_STR("run", act->run_id));
 		loop_timer_start(d->retry, RETRY_MS);
 		return;
 	} else if (act->tx.out.n == 0 && e) {
@@ -230,4 +236,32 @@ rs_dispatch_kick(struct rs_dispatch *d)
 		if (mine)
 			assign(d, runs[i], mine, n);
 	}
+}
+
+static void
+dump_entry(json_t *list, const struct entry *e, const struct rs_candidate *free, size_t n)
+{
+	for (size_t i = 0; i < e->nready && json_array_size(list) < RS_DUMP_MAX; i++) {
+		const struct ready *r = &e->ready[i];
+		auto_free char *why =
+		    e->busy ? xstrdup("it is being assigned")
+		            : rs_scheduler_no_executor(r->arch, r->privileged, free, n);
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:s, s:b, s:s}", "run", e->run_id, "task", r->task_id,
+		        "arch", r->arch, "privileged", r->privileged, "reason", why));
+	}
+}
+
+void
+rs_dispatch_dump(json_t *out, const struct rs_dispatch *d)
+{
+	size_t n;
+	const struct entry *e;
+	auto_free struct rs_candidate *free_now = rs_executors_candidates(&n, d->rs->executors);
+	json_t *list = json_array();
+	for (size_t i = 0; (e = rs_map_next(&d->runs, &i)) != NULL;)
+		dump_entry(list, e, free_now, n);
+	json_object_set_new(out, "waiting",
+	    json_pack("{s:I, s:I, s:o}", "runs", (json_int_t)d->runs.n, "tasks",
+	        (json_int_t)rs_dispatch_waiting(d), "list", list));
 }

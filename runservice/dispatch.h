@@ -7,6 +7,7 @@
 #ifndef RUNSERVICE_DISPATCH_H
 #define RUNSERVICE_DISPATCH_H
 
+#include "common/json.h"
 #include "runservice/run.h"
 #include "runservice/runservice.h"
 
@@ -17,6 +18,8 @@ void rs_dispatch_clear(struct rs_dispatch *d);
 void rs_dispatch_run_changed(struct rs_dispatch *d, const struct rs_run *run);
 /* Sends what can be sent, then looks for work for every executor that waits. */
 void rs_dispatch_kick(struct rs_dispatch *d);
+/* Adds "waiting": ready tasks without an executor, each with the reason. */
+void rs_dispatch_dump(json_t *out, const struct rs_dispatch *d);
 size_t rs_dispatch_waiting(const struct rs_dispatch *d);
 
 #endif

@@ -6,6 +6,7 @@
 #include "common/metrics.h"
 #include "runservice/actor.h"
 #include "runservice/dispatch.h"
+#include "runservice/dump.h"
 #include "runservice/map.h"
 #include "runservice/sweep.h"
 
@@ -40,7 +41,7 @@ struct rs_executors {
 	struct rs_map sessions; /* executor id -> session */
 	struct rs_map attempts; /* task id -> rs_attempt */
 	struct loop_timer *deadline;
-	struct metric *connected;
+	struct metric *connected, *queue, *dispatch;
 };
 
 static void on_deadline(void *arg);
@@ -53,6 +54,8 @@ rs_executors_new(struct rs *rs)
 	ex->rs = rs;
 	ex->deadline = loop_timer_new(rs->loop, "attempt-deadline", on_deadline, ex);
 	ex->connected = metrics_gauge("millrace_executors", "", "Executors that are registered.");
+	ex->queue = metrics_phase("phase=\"queue\"");
+	ex->dispatch = metrics_phase("phase=\"dispatch\"");
 	return ex;
 }
 
@@ -222,6 +225,18 @@ attempt_of_run(
 	return a;
 }
 
+/* When the task could have been given away, by the clock of whoever wrote the rows. */
+static int64_t
+ready_since(const struct rs_run *run, const struct rs_task *t)
+{
+	int64_t since = run->start_ms;
+	for (size_t i = 0; i < t->ndeps; i++) {
+		int64_t end = run->tasks[t->deps[i].parent].end_ms;
+		since = end > since ? end : since;
+	}
+	return since;
+}
+
 void
 rs_executors_offered(struct rs_executors *ex, const struct rs_run *run, const struct rs_task *t)
 {
@@ -229,6 +244,11 @@ rs_executors_offered(struct rs_executors *ex, const struct rs_run *run, const st
 	const struct session *s = session_of(ex, t->executor);
 	if (!a)
 		return;
+	if (a->place != RS_OFFERED) {
+		int64_t waited = clock_wall_ms() - ready_since(run, t);
+		metrics_observe_ms(ex->queue, waited > 0 ? waited : 0);
+		a->offered_ms = clock_mono_ms();
+	}
 	a->place = RS_OFFERED;
 	a->deadline_ms = clock_mono_ms() + ex->rs->cfg->offer_timeout_ms;
 	/* Two transactions promised the same slot: take it back at once. */
@@ -243,6 +263,8 @@ rs_executors_held(struct rs_executors *ex, const struct rs_run *run, const struc
 	struct rs_attempt *a = attempt_of_run(ex, run, t, t->fence);
 	if (!a)
 		return;
+	if (a->place == RS_OFFERED && a->offered_ms > 0)
+		metrics_observe_ms(ex->dispatch, clock_mono_ms() - a->offered_ms);
 	a->place = RS_HELD;
 	a->delivered = true;
 	a->closing = false;
@@ -294,7 +316,8 @@ offer_ended(struct rs_act *act)
 	struct rs_attempt *a = rs_map_get(&ex->attempts, act->task_id);
 	if (act->job.rc == 0 || act->job.rc == ERR_CONFLICT || act->job.rc == ERR_NOTFOUND)
 		return;
-	log_err(LOG_WARN, "an offer could not be withdrawn, trying again", &act->job.err);
+	log_err(LOG_WARN, "an offer could not be withdrawn, trying again", &act->job.err,
+	    LOG_STR("run", act->run_id), LOG_STR("task", act->task_id));
 	if (!a || a->fence != act->fence || a->place != RS_OFFERED)
 		return;
 	a->closing = false;
@@ -587,4 +610,59 @@ rs_executors_tell_stop(struct rs_executors *ex, const char *task_id, uint64_t fe
 	struct session *s = session_of(ex, a->executor);
 	if (s && s->control)
 		say_stops(ex, s);
+}
+
+/* --- for people --- */
+
+struct rs_executors_load
+rs_executors_load_now(const struct rs_executors *ex)
+{
+	struct rs_executors_load load = { 0 };
+	const struct session *s;
+	const struct rs_attempt *a;
+	for (size_t i = 0; (s = rs_map_next(&ex->sessions, &i)) != NULL;)
+		load.polls += s->poll != NULL;
+	for (size_t i = 0; (a = rs_map_next(&ex->attempts, &i)) != NULL;) {
+		load.offers += a->place == RS_OFFERED;
+		load.leases += a->place == RS_HELD;
+	}
+	return load;
+}
+
+static json_t *
+dump_session(const struct session *s)
+{
+	return json_pack("{s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:b, s:b}", "id", s->id, "arch",
+	    s->arch, "privileged", s->privileged, "slots", (int)s->slots, "free", (int)s->told,
+	    "promised", s->reserved, "attempts", (int)s->attempts, "poll_held", s->poll != NULL,
+	    "control_held", s->control != NULL);
+}
+
+static json_t *
+dump_attempt(const struct rs_attempt *a, int64_t now)
+{
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:b, s:b, s:b}", "run", a->run_id, "task",
+	    a->task_id, "attempt", (json_int_t)a->fence, "executor", a->executor, "place",
+	    rs_place_name(a->place), "ends_in_ms", (json_int_t)(a->deadline_ms - now), "delivered",
+	    a->delivered, "stopping", a->stop, "ending", a->closing);
+}
+
+void
+rs_executors_dump(json_t *out, const struct rs_executors *ex)
+{
+	const struct rs_executors_load load = rs_executors_load_now(ex);
+	json_t *sessions = json_array(), *attempts = json_array();
+	const struct session *s;
+	const struct rs_attempt *a;
+	int64_t now = clock_mono_ms();
+	for (size_t i = 0; (s = rs_map_next(&ex->sessions, &i)) != NULL;)
+		json_append_max(sessions, RS_DUMP_MAX, dump_session(s));
+	for (size_t i = 0; (a = rs_map_next(&ex->attempts, &i)) != NULL;)
+		json_append_max(attempts, RS_DUMP_MAX, dump_attempt(a, now));
+	json_object_set_new(out, "executors",
+	    json_pack("{s:I, s:I, s:o}", "registered", (json_int_t)ex->sessions.n, "polls_held",
+	        (json_int_t)load.polls, "list", sessions));
+	json_object_set_new(out, "attempts",
+	    json_pack("{s:I, s:I, s:o}", "offers", (json_int_t)load.offers, "leases",
+	        (json_int_t)load.leases, "list", attempts));
 }

@@ -7,6 +7,7 @@
 #ifndef RUNSERVICE_EXECUTORS_H
 #define RUNSERVICE_EXECUTORS_H
 
+#include "common/json.h"
 #include "executor.pb-c.h"
 #include "runservice/run.h"
 #include "runservice/runservice.h"
@@ -28,6 +29,7 @@ struct rs_attempt {
 	bool delivered;      /* the offer went out */
 	bool closing;        /* its end was asked for */
 	int64_t deadline_ms; /* monotonic: of the offer, or of the lease */
+	int64_t offered_ms;  /* monotonic; 0 = by an earlier leader */
 };
 
 struct rs_executors *rs_executors_new(struct rs *rs);
@@ -69,6 +71,13 @@ void rs_executors_poll(
     struct rs_executors *ex, struct rpc_call *call, const Millrace__PollRequest *req);
 void rs_executors_control(
     struct rs_executors *ex, struct rpc_call *call, const Millrace__ControlRequest *req);
+/* For metrics and dumps. */
+struct rs_executors_load {
+	size_t polls, offers, leases;
+};
+struct rs_executors_load rs_executors_load_now(const struct rs_executors *ex);
+/* Adds "executors" and "attempts". */
+void rs_executors_dump(json_t *out, const struct rs_executors *ex);
 size_t rs_executors_count(const struct rs_executors *ex);
 
 #endif

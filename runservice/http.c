@@ -1,9 +1,10 @@
 #include "runservice/http.h"
 
 #include "common/clock.h"
+#include "common/http_monitor.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "common/metrics.h"
+#include "runservice/dump.h"
 
 #include <string.h>
 
@@ -134,28 +135,18 @@ handle_object(struct rs *rs, struct http_req *req)
 	rs_io_submit(rs, "object", 0, &j->job);
 }
 
-static void
-handle_metrics(struct http_req *req)
-{
-	auto_buf out = BUF_INIT;
-	metrics_print(&out);
-	http_reply(req, 200, "text/plain; version=0.0.4", buf_str(&out), out.len);
-}
-
 void
 rs_http_handle(struct http_req *req, void *arg)
 {
 	struct rs *rs = arg;
-	const char *path = http_req_path(req);
-	if (strncmp(path, "/objects/", 9) == 0)
+	const struct http_monitor monitor = { .not_ready = rs->serving ? NULL : "not the leader",
+		.sample = rs_sample,
+		.dump = rs_dump,
+		.arg = rs };
+	if (http_monitor_handle(req, &monitor))
+		return;
+	if (strncmp(http_req_path(req), "/objects/", 9) == 0 && !rs_config_s3(rs->cfg))
 		handle_object(rs, req);
-	else if (strcmp(path, "/healthz") == 0)
-		answer_text(req, 200, "ok\n");
-	else if (strcmp(path, "/readyz") == 0)
-		answer_text(
-		    req, rs->serving ? 200 : 503, rs->serving ? "ok\n" : "not the leader\n");
-	else if (strcmp(path, "/metrics") == 0)
-		handle_metrics(req);
 	else
 		answer_text(req, 404, "no such page\n");
 }

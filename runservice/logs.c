@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "runservice/dump.h"
 #include "runservice/store.h"
 
 #include <stdio.h>
@@ -188,7 +189,8 @@ answer_flushed(struct rs_tail *t)
 static void
 store_failed(struct rs_tail *t, struct err **err)
 {
-	log_err(LOG_WARN, "log segment not stored, trying again", err);
+	log_err(LOG_WARN, "log segment not stored, trying again", err, LOG_STR("task", t->task_id),
+	    LOG_I64("step", t->step));
 	free_appends(&t->flushing, ERR_UNAVAILABLE, "the log could not be stored yet");
 	loop_timer_start(t->timer, RS_LOG_SEGMENT_MS);
 }
@@ -546,4 +548,27 @@ rs_logs_run_changed(struct rs_logs *l, const struct rs_run *run)
 		for (size_t j = 0; j < task->nsteps; j++)
 			step_changed(l, task, (int)j, &task->steps[j]);
 	}
+}
+
+void
+rs_logs_dump(json_t *out, const struct rs_logs *l)
+{
+	json_t *list = json_array();
+	const struct rs_tail *t;
+	size_t all_flushing = 0;
+	for (size_t i = 0; (t = rs_map_next(&l->tails, &i)) != NULL;) {
+		size_t flushing = count_appends(t->flushing);
+		all_flushing += flushing;
+		if (t->mem.len == 0 && flushing == 0 && !t->readers)
+			continue;
+		json_append_max(list, RS_DUMP_MAX,
+		    json_pack("{s:s, s:i, s:I, s:I, s:I, s:b, s:b}", "task", t->task_id, "step",
+		        t->step, "received", (json_int_t)t->received, "stored",
+		        (json_int_t)t->stored, "flushes_waiting", (json_int_t)flushing, "storing",
+		        t->storing, "followed", t->readers != NULL));
+	}
+	json_object_set_new(out, "logs",
+	    json_pack("{s:I, s:I, s:I, s:I, s:o}", "tails", (json_int_t)l->tails.n, "memory_bytes",
+	        (json_int_t)l->mem, "memory_max", (json_int_t)RS_LOG_TOTAL_MAX, "flushes_waiting",
+	        (json_int_t)all_flushing, "list", list));
 }

@@ -12,6 +12,7 @@
 #ifndef RUNSERVICE_LOGS_H
 #define RUNSERVICE_LOGS_H
 
+#include "common/json.h"
 #include "executor.pb-c.h"
 #include "gateway.pb-c.h"
 #include "runservice/executors.h"
@@ -38,6 +39,8 @@ void rs_logs_delete(
     struct rs_logs *l, struct rpc_call *call, const Millrace__LogDeleteRequest *req);
 /* The task will be tried anew: its logs begin at 0 again, whatever an earlier attempt wrote. */
 void rs_logs_reset(struct rs_logs *l, const struct rs_task *task);
+/* Adds "logs". */
+void rs_logs_dump(json_t *out, const struct rs_logs *l);
 /* Steps may have started or ended. */
 void rs_logs_run_changed(struct rs_logs *l, const struct rs_run *run);
 

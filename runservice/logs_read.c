@@ -200,9 +200,9 @@ load_state(struct rs_run *run, struct db *db, const char *owner, uint64_t number
 }
 
 static int
-lookup_work(struct db *db, struct rs_job *job, struct err **err)
+lookup_tx(struct db *db, void *arg, struct err **err)
 {
-	struct rs_reader *r = (struct rs_reader *)job;
+	struct rs_reader *r = arg;
 	struct rs_run run;
 	bool active;
 	int rc = load_state(&run, db, r->owner, r->number, &active, err);
@@ -216,6 +216,12 @@ lookup_work(struct db *db, struct rs_job *job, struct err **err)
 	r->seg.key = NULL;
 	return rs_store_log_find(
 	    &r->seg, &r->end, &r->deleted, db, r->task_id, r->step, r->offset, err);
+}
+
+static int
+lookup_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	return db_snapshot_run(db, lookup_tx, job, err);
 }
 
 static int

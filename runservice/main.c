@@ -1,5 +1,6 @@
 #include "common/daemon.h"
 #include "runservice/config.h"
+#include "runservice/dump.h"
 #include "runservice/rotate.h"
 #include "runservice/runservice.h"
 
@@ -16,6 +17,7 @@ main(int argc, char **argv)
 		.check = rs_config_check,
 		.start = rs_start,
 		.stop = rs_stop,
+		.dump = rs_dump,
 		.command = &rotate,
 	};
 	return daemon_main(argc, argv, &spec);

@@ -116,25 +116,17 @@ add_state(struct query *q, Millrace__RunState *state)
 	q->states[q->nstates++] = state;
 }
 
-/* The run may finish between two statements: then it is looked up again, in history. */
 static int
 find_state(Millrace__RunState **state, struct query *q, struct db *db, struct err **err)
 {
-	int rc = 0;
-	for (int tries = 0; tries < 3; tries++) {
-		void *packed = NULL;
-		size_t len = 0;
-		err_clear(err);
-		rc = rs_store_run_find(q->run_id, &packed, &len, db, q->owner, q->number, err);
-		if (rc != 0)
-			return rc;
-		if (packed)
-			return stored_state(state, packed, len, q->run_id, err);
-		rc = active_state(state, q, db, q->run_id, err);
-		if (rc != ERR_NOTFOUND)
-			return rc;
-	}
-	return rc;
+	void *packed = NULL;
+	size_t len = 0;
+	int rc = rs_store_run_find(q->run_id, &packed, &len, db, q->owner, q->number, err);
+	if (rc != 0)
+		return rc;
+	if (packed)
+		return stored_state(state, packed, len, q->run_id, err);
+	return active_state(state, q, db, q->run_id, err);
 }
 
 static int
@@ -156,15 +148,23 @@ add_task_spec(Millrace__RunState *state, struct query *q, struct db *db, struct 
 }
 
 static int
-get_work(struct db *db, struct rs_job *job, struct err **err)
+get(struct db *db, void *arg, struct err **err)
 {
-	struct query *q = (struct query *)job;
+	struct query *q = arg;
 	Millrace__RunState *state = NULL;
+	free_states(q); /* of a try before */
 	int rc = find_state(&state, q, db, err);
 	if (rc != 0)
 		return rc;
 	add_state(q, state);
 	return q->task_id ? add_task_spec(state, q, db, err) : 0;
+}
+
+/* A run may finish meanwhile: one snapshot has it either among the active ones or in history. */
+static int
+get_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	return db_snapshot_run(db, get, job, err);
 }
 
 static void
@@ -188,23 +188,23 @@ rs_query_get(
 /* --- list --- */
 
 static int
-list_work(struct db *db, struct rs_job *job, struct err **err)
+list(struct db *db, void *arg, struct err **err)
 {
-	struct query *q = (struct query *)job;
+	struct query *q = arg;
 	struct rs_list_row *rows = NULL;
 	size_t n = 0;
+	free_states(q); /* of a try before */
 	int rc = rs_store_run_list(&rows, &n, db, &q->list, err);
 	for (size_t i = 0; i < n; i++) {
 		Millrace__RunState *state = NULL;
-		auto_err gone = NULL;
 		if (rc != 0) {
 			free(rows[i].state);
 			continue;
 		}
 		if (rows[i].state)
 			rc = stored_state(&state, rows[i].state, rows[i].len, rows[i].id, err);
-		else if (active_state(&state, q, db, rows[i].id, &gone) != 0)
-			continue; /* finished meanwhile: the next page of a list is no snapshot */
+		else
+			rc = active_state(&state, q, db, rows[i].id, err);
 		if (rc == 0) {
 			rs_state_trim(state);
 			add_state(q, state);
@@ -212,6 +212,12 @@ list_work(struct db *db, struct rs_job *job, struct err **err)
 	}
 	free(rows);
 	return rc;
+}
+
+static int
+list_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	return db_snapshot_run(db, list, job, err);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include "executor.pb-c.h"
 #include "runservice/actor.h"
 #include "runservice/archives.h"
+#include "runservice/caches.h"
 #include "runservice/executors.h"
 #include "runservice/logs.h"
 #include "runservice/rpc_gateway.h"
@@ -149,7 +150,7 @@ lose_forgotten(struct held_job *j)
 		act->reason = GONE_REASON;
 		memcpy(act->executor, j->executor, sizeof(act->executor));
 		log_warn("executor forgot a task", LOG_STR("executor", j->executor),
-		    LOG_STR("task", row->task_id));
+		    LOG_STR("run", row->run_id), LOG_STR("task", row->task_id));
 		rs_act_submit(act, "forgotten");
 	}
 }
@@ -555,6 +556,12 @@ on_archive_get(struct rpc_call *call, const uint8_t *body, size_t len, void *arg
 	WITH_ATTEMPT(ArchiveGetRequest, archive_get_request, rs_archives_get(rs, call, a, m));
 }
 
+static void
+on_cache_find(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
+{
+	WITH_ATTEMPT(CacheFindRequest, cache_find_request, rs_caches_find(rs, call, a, m));
+}
+
 const struct rpc_method rs_rpc_executor[] = {
 	{ "executor.register", on_register, 256 << 10 },
 	{ "executor.poll", on_poll, 4 << 10 },
@@ -564,9 +571,10 @@ const struct rpc_method rs_rpc_executor[] = {
 	{ "task.begin", on_begin, 4 << 10 },
 	{ "task.report", on_report, 1 << 20 },
 	{ "log.append", on_log_append, 512 << 10 },
-	{ "archive.begin", on_archive_begin, 4 << 10 },
+	{ "archive.begin", on_archive_begin, 16 << 10 },
 	{ "archive.urls", on_archive_urls, 4 << 10 },
 	{ "archive.complete", on_archive_complete, 2 << 20 },
 	{ "archive.get", on_archive_get, 4 << 10 },
+	{ "cache.find", on_cache_find, 1 << 20 },
 };
 const size_t rs_rpc_executor_len = ARRAY_LEN(rs_rpc_executor);

@@ -5,11 +5,13 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "runservice/dispatch.h"
+#include "runservice/dump.h"
 #include "runservice/executors.h"
 #include "runservice/http.h"
 #include "runservice/keyring.h"
 #include "runservice/leader.h"
 #include "runservice/logs.h"
+#include "runservice/retention.h"
 #include "runservice/rpc_executor.h"
 #include "runservice/rpc_gateway.h"
 #include "runservice/scopes.h"
@@ -26,8 +28,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUEUE_MAX 20000
 #define IO_THREADS 2
+#define IO_THREADS_S3 16 /* they wait for the network */
 
 /* --- jobs --- */
 
@@ -36,6 +38,7 @@ job_run(void *state, void *arg)
 {
 	struct rs_job *job = arg;
 	job->rc = job->work(state, job, &job->err);
+	job->asked_db = state != NULL;
 	job->doubt = state && db_take_doubt(state);
 }
 
@@ -47,7 +50,8 @@ job_done(void *arg)
 	rs->jobs--;
 	if (job->doubt && rs->epoch != 0 && job->epoch == rs->epoch)
 		rs_on_doubt(rs);
-	else if (job->rc == ERR_UNAVAILABLE && job->epoch == rs->epoch && rs->leader)
+	else if (job->rc == ERR_UNAVAILABLE && job->asked_db && job->epoch == rs->epoch &&
+	         rs->leader)
 		rs_leader_confirm(rs->leader);
 	job->done(job);
 }
@@ -58,7 +62,7 @@ submit(struct rs *rs, struct work_pool *pool, const char *name, uint64_t key, st
 	job->rs = rs;
 	job->epoch = rs->epoch;
 	job->rc = 0;
-	job->doubt = false;
+	job->doubt = job->asked_db = false;
 	rs->jobs++;
 	if (!rs->stopping && work_submit(pool, name, key, job_run, job_done, job))
 		return;
@@ -136,6 +140,7 @@ rs_on_lead(struct rs *rs, int64_t epoch)
 {
 	rs->epoch = epoch;
 	rs_sweep_load(rs->sweep);
+	rs_retention_wake(rs->retention);
 }
 
 void
@@ -250,16 +255,19 @@ make_parts(struct rs *rs)
 {
 	rs->db_pool = work_new(rs->loop, &(struct work_options){ .name = "db",
 	                                     .threads = (unsigned)rs->cfg->db_threads,
-	                                     .queue_max = QUEUE_MAX,
+	                                     .queue_max = RS_QUEUE_MAX,
 	                                     .thread_init = thread_init,
 	                                     .thread_fini = thread_fini,
 	                                     .arg = rs });
-	rs->io_pool = work_new(rs->loop,
-	    &(struct work_options){ .name = "io", .threads = IO_THREADS, .queue_max = QUEUE_MAX });
+	rs->io_pool =
+	    work_new(rs->loop, &(struct work_options){ .name = "io",
+	                           .threads = rs_config_s3(rs->cfg) ? IO_THREADS_S3 : IO_THREADS,
+	                           .queue_max = RS_QUEUE_MAX });
 	rs->executors = rs_executors_new(rs);
 	rs->dispatch = rs_dispatch_new(rs);
 	rs->logs = rs_logs_new(rs);
 	rs->sweep = rs_sweep_new(rs);
+	rs->retention = rs_retention_new(rs);
 }
 
 static int
@@ -292,7 +300,8 @@ listen_rpc(struct rs *rs, struct err **err)
 static int
 listen_http(struct rs *rs, struct err **err)
 {
-	bool https = strncmp(rs->cfg->object_url, "https:", 6) == 0;
+	const char *url = rs->cfg->object_url;
+	bool https = url && strncmp(url, "https:", 6) == 0;
 	const struct http_server_options opt = { .listen = rs->cfg->http_listen,
 		.cert_file = https ? rs->cfg->cert_file : NULL,
 		.key_file = https ? rs->cfg->key_file : NULL,
@@ -300,6 +309,16 @@ listen_http(struct rs *rs, struct err **err)
 		.handler = rs_http_handle,
 		.arg = rs };
 	return http_server_new(&rs->http, rs->loop, &opt, err);
+}
+
+static int
+open_objects(struct rs *rs, struct err **err)
+{
+	const struct objstore_s3_options s3 = rs_config_s3_options(rs->cfg);
+	auto_free char *dir = xasprintf("%s/objects", rs->cfg->data_dir);
+	if (rs_config_s3(rs->cfg))
+		return objstore_s3_new(&rs->objects, &s3, err);
+	return objstore_dir_new(&rs->objects, dir, rs->cfg->object_url, rs->object_key, err);
 }
 
 int
@@ -311,15 +330,14 @@ rs_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	rs->cfg = cfg;
 	rs->lock_fd = -1;
 	crypto_init();
+	rs_meter_init();
 	int rc = read_keys(rs, err);
 	if (rc == 0)
 		rc = claim_identity(rs, err);
-	auto_free char *objects = xasprintf("%s/objects", rs->cfg->data_dir);
 	if (rc == 0)
 		rc = open_database(rs, err);
 	if (rc == 0)
-		rc = objstore_dir_new(
-		    &rs->objects, objects, rs->cfg->object_url, rs->object_key, err);
+		rc = open_objects(rs, err);
 	if (rc != 0)
 		return rc;
 	make_parts(rs);
@@ -347,6 +365,10 @@ rs_stop(void *state)
 	if (rs->leader)
 		rs_leader_release(rs->leader);
 	rs->stopping = true;
+	/* A store that is away must not hold the stop up; what is not stored yet, executors keep.
+	 */
+	if (rs->objects && rs->objects->ops->stop)
+		rs->objects->ops->stop(rs->objects);
 	if (rs->db_pool) {
 		rs_leader_free(steal(&rs->leader));
 		rs_on_lost(rs);
@@ -359,6 +381,7 @@ rs_stop(void *state)
 	}
 	rpc_server_free(rs->rpc);
 	http_server_free(rs->http);
+	rs_retention_free(rs->retention);
 	rs_sweep_free(rs->sweep);
 	rs_logs_free(rs->logs);
 	rs_dispatch_free(rs->dispatch);

@@ -26,6 +26,9 @@ struct rs_executors;
 struct rs_dispatch;
 struct rs_logs;
 struct rs_sweep;
+struct rs_retention;
+
+#define RS_QUEUE_MAX 20000 /* jobs of one pool; more are answered ERR_UNAVAILABLE */
 
 struct rs {
 	struct loop *loop;
@@ -44,6 +47,7 @@ struct rs {
 	struct rs_dispatch *dispatch;
 	struct rs_logs *logs;
 	struct rs_sweep *sweep;
+	struct rs_retention *retention;
 	int64_t epoch; /* of our leadership; 0 while we do not lead */
 	bool serving;  /* we lead and the state in memory is that of the database */
 	bool stopping;
@@ -64,8 +68,9 @@ struct rs_job {
 	struct rs *rs;
 	int64_t epoch; /* at submit */
 	int rc;
-	bool doubt; /* a commit of it may or may not have taken effect */
-	bool quiet; /* not a sign of life: no sweep has to come after it */
+	bool asked_db; /* it ran on the db pool */
+	bool doubt;    /* a commit of it may or may not have taken effect */
+	bool quiet;    /* not a sign of life: no sweep has to come after it */
 	struct err *err;
 	int (*work)(struct db *db, struct rs_job *job, struct err **err);
 	void (*done)(struct rs_job *job);

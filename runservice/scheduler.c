@@ -34,27 +34,27 @@ rs_scheduler_choose(const struct rs_candidate *list, size_t n, const char *arch,
 	return best;
 }
 
-static char *
-no_executor(const struct rs_task *t, const struct rs_candidate *list, size_t n)
+char *
+rs_scheduler_no_executor(
+    const char *arch, bool privileged, const struct rs_candidate *list, size_t n)
 {
-	bool arch = false, privileged = false, fits = false, slot = false;
+	bool has_arch = false, allows = false, fits = false, slot = false;
 	for (size_t i = 0; i < n; i++) {
-		bool a = *t->arch == '\0' || strcmp(t->arch, list[i].arch) == 0;
-		arch |= a;
-		privileged |= list[i].privileged;
-		fits |= rs_scheduler_fits(&list[i], t->arch, t->privileged);
-		slot |= rs_scheduler_fits(&list[i], t->arch, t->privileged) && list[i].free > 0;
+		has_arch |= *arch == '\0' || strcmp(arch, list[i].arch) == 0;
+		allows |= list[i].privileged;
+		fits |= rs_scheduler_fits(&list[i], arch, privileged);
+		slot |= rs_scheduler_fits(&list[i], arch, privileged) && list[i].free > 0;
 	}
 	if (n == 0)
 		return xstrdup("no executor is connected");
-	if (!arch)
-		return xasprintf("no connected executor has the architecture %s", t->arch);
-	if (t->privileged && !privileged)
+	if (!has_arch)
+		return xasprintf("no connected executor has the architecture %s", arch);
+	if (privileged && !allows)
 		return xstrdup("no connected executor allows privileged containers");
 	if (!fits)
 		return xasprintf("no connected executor of architecture %s allows privileged "
 		                 "containers",
-		    t->arch);
+		    arch);
 	if (!slot)
 		return xstrdup("all slots of the executors that could run it are taken");
 	return xstrdup("an executor is being asked to take it");
@@ -83,5 +83,5 @@ rs_scheduler_wait_reason(
 	}
 	if (rs_run_parents_final(run, task, &match) && t->needs_approval && !t->approved)
 		return xstrdup("it waits for an approval");
-	return no_executor(t, list, n);
+	return rs_scheduler_no_executor(t->arch, t->privileged, list, n);
 }

@@ -25,6 +25,9 @@ bool rs_scheduler_fits(const struct rs_candidate *c, const char *arch, bool priv
 /* The least loaded one that waits, fits and has a free slot; first of equals. */
 size_t rs_scheduler_choose(
     const struct rs_candidate *list, size_t n, const char *arch, bool privileged);
+/* Why no executor takes a task that is ready; one sentence, malloc'ed. */
+char *rs_scheduler_no_executor(
+    const char *arch, bool privileged, const struct rs_candidate *list, size_t n);
 /* One sentence, malloc'ed; NULL for a task that is running or over. */
 char *rs_scheduler_wait_reason(
     const struct rs_run *run, size_t task, const struct rs_candidate *list, size_t n);

@@ -11,6 +11,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/id.h"
+#include "runservice/cache_key.h"
 #include "runservice/keyring.h"
 #include "runservice/resolve.h"
 #include "runservice/run.h"
@@ -48,7 +49,7 @@ int rs_store_group_running(
 /* id is "" when none is queued. */
 int rs_store_group_next(
     char id[ID_LEN + 1], struct db *db, const char *group, struct err **err) MUSTCHECK;
-/* Fills an uninitialised *run; on error nothing is to be freed. */
+/* Fills an uninitialised *run, as it was at one moment; on error nothing is to be freed. */
 int rs_store_run_load(
     struct rs_run *run, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
 /* Numbers and inserts a new run with its tasks; fills number, sequence. */
@@ -245,6 +246,8 @@ int rs_store_garbage_forget(struct db *db, const char *key, struct err **err) MU
 /* --- store_archive.c --- */
 int rs_store_archive_begin(struct db *db, const char *id, const char *run_id, const char *task_id,
     uint64_t fence, uint32_t step, struct err **err) MUSTCHECK;
+/* URLs of parts below upto are given out: remembered, so that their objects can be removed. */
+int rs_store_archive_urls(struct db *db, const char *id, uint32_t upto, struct err **err) MUSTCHECK;
 struct rs_archive_row {
 	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];
 	uint64_t fence;
@@ -265,6 +268,42 @@ struct rs_part_row {
 };
 int rs_store_archive_parts(struct rs_part_row **parts, size_t *n, uint32_t *total, struct db *db,
     const char *id, uint32_t first, uint32_t max, struct err **err) MUSTCHECK;
+
+/* --- store_cache.c --- keys are escaped ones */
+/* Is there a cache of that very key that p may see? */
+int rs_store_cache_has(bool *has, struct db *db, const struct rs_cache_place *p, const char *key,
+    struct err **err) MUSTCHECK;
+/* The archive is to be that cache when it is complete. */
+int rs_store_cache_upload(struct db *db, const char *archive_id, const struct rs_cache_place *p,
+    const char *key, struct err **err) MUSTCHECK;
+/* Of a complete archive: it becomes the cache, unless it is *lost (another one is there), or none
+ * at all (then nothing happens). */
+int rs_store_cache_commit(
+    bool *lost, struct db *db, const char *archive_id, struct err **err) MUSTCHECK;
+/* The cache that p may see: of that very key, or the newest whose key begins with it. id "" and
+ * *key NULL when there is none; *key is malloc'ed. */
+int rs_store_cache_find(char id[ID_LEN + 1], char **key, struct db *db,
+    const struct rs_cache_place *p, const char *asked_for, struct err **err) MUSTCHECK;
+int rs_store_cache_readable(bool *readable, struct db *db, const struct rs_cache_place *p,
+    const char *archive_id, struct err **err) MUSTCHECK;
+
+/* --- store_retention.c --- */
+int rs_store_caches_retire(
+    uint64_t *n, struct db *db, int64_t older_ms, struct err **err) MUSTCHECK;
+/* Archives to be removed: never completed and of no open attempt; retired caches; workspaces of
+ * tasks that no active run has. */
+enum rs_dead_kind { RS_DEAD_UNNAMED, RS_DEAD_RETIRED, RS_DEAD_OLD };
+struct rs_dead_archive {
+	char id[ID_LEN + 1];
+	struct rs_archive_row row; /* run, task, fence */
+	uint32_t urls;
+};
+int rs_store_archives_dead(struct rs_dead_archive **list, size_t *n, struct db *db,
+    enum rs_dead_kind kind, int64_t older_ms, uint32_t max, struct err **err) MUSTCHECK;
+int rs_store_archive_delete(struct db *db, const char *id, struct err **err) MUSTCHECK;
+/* Segments of logs of tasks that no active run has: to the garbage; the logs read as deleted. */
+int rs_store_logs_old(
+    uint64_t *n, struct db *db, int64_t older_ms, uint32_t max, struct err **err) MUSTCHECK;
 
 /* --- store_outbox.c --- */
 /* malloc'ed answer, NULL when the request is new. */

@@ -8,6 +8,8 @@
 const struct db_stmt rs_stmts_archive[] = {
 	{ "archive_begin",
 	  "insert into archives (id, run_id, task_id, fence, step) values ($1, $2, $3, $4, $5)", 5 },
+	{ "archive_urls",
+	  "update archives set urls = greatest(urls, $2), urls_at = now() where id = $1", 2 },
 	{ "archive_get",
 	  "select run_id, task_id, fence, step, done from archives where id = $1", 1 },
 	{ "archive_part",
@@ -29,6 +31,12 @@ rs_store_archive_begin(struct db *db, const char *id, const char *run_id, const 
 {
 	return db_query(NULL, db, err, "archive_begin", DB_TEXT(id), DB_TEXT(run_id),
 	    DB_TEXT(task_id), DB_I64((int64_t)fence), DB_I64(step));
+}
+
+int
+rs_store_archive_urls(struct db *db, const char *id, uint32_t upto, struct err **err)
+{
+	return db_query(NULL, db, err, "archive_urls", DB_TEXT(id), DB_I64(upto));
 }
 
 int

@@ -249,17 +249,33 @@ load_steps(struct rs_run *run, struct db *db, struct err **err)
 	return rc;
 }
 
-int
-rs_store_run_load(struct rs_run *run, struct db *db, const char *run_id, struct err **err)
+struct load {
+	struct rs_run *run;
+	const char *run_id;
+};
+
+static int
+load_all(struct db *db, void *arg, struct err **err)
 {
+	struct rs_run *run = ((struct load *)arg)->run;
+	rs_run_fini(run); /* of a try before */
 	rs_run_init(run);
-	int rc = load_head(run, db, run_id, err);
+	int rc = load_head(run, db, ((struct load *)arg)->run_id, err);
 	if (rc == 0)
 		rc = load_tasks(run, db, err);
 	if (rc == 0)
 		rc = load_deps(run, db, err);
 	if (rc == 0)
 		rc = load_steps(run, db, err);
+	return rc;
+}
+
+int
+rs_store_run_load(struct rs_run *run, struct db *db, const char *run_id, struct err **err)
+{
+	struct load load = { run, run_id };
+	rs_run_init(run);
+	int rc = db_snapshot_run(db, load_all, &load, err);
 	if (rc != 0)
 		rs_run_fini(run);
 	return rc;

@@ -17,7 +17,7 @@
 struct rs_sweep {
 	struct rs *rs;
 	struct loop_timer *timer, *load_timer, *lease_timer;
-	bool leases_busy;
+	bool leases_busy, removing;
 };
 
 struct sweep_job {
@@ -28,7 +28,8 @@ struct sweep_job {
 	size_t nids;
 	struct rs_run *runs;
 	size_t nruns;
-	bool more; /* garbage is left */
+	char **garbage; /* keys of objects to remove, the first nremoved of them gone */
+	size_t ngarbage, nremoved;
 };
 
 static void
@@ -39,6 +40,9 @@ free_job(struct sweep_job *j)
 	free(j->runs);
 	rs_attempt_rows_free(j->rows, j->nrows);
 	free(j->ids);
+	for (size_t i = 0; i < j->ngarbage; i++)
+		free(j->garbage[i]);
+	free(j->garbage);
 	err_clear(&j->job.err);
 	free(j);
 }
@@ -84,7 +88,7 @@ leases_done(struct rs_job *job)
 		act->reason = LOST_REASON;
 		snprintf(act->executor, sizeof(act->executor), "%s", j->rows[i].executor);
 		log_warn("executor lost", LOG_STR("executor", act->executor),
-		    LOG_STR("task", act->task_id));
+		    LOG_STR("run", act->run_id), LOG_STR("task", act->task_id));
 		rs_act_submit(act, "lease-over");
 	}
 	free_job(j);
@@ -168,25 +172,6 @@ rs_sweep_load(struct rs_sweep *s)
 
 /* --- the slow net --- */
 
-/* True when there is more: it comes in bounded portions, and what could not be removed stays. */
-static bool
-remove_garbage(struct rs *rs, struct db *db)
-{
-	auto_err e = NULL;
-	char **keys = NULL;
-	size_t n = 0;
-	if (rs_store_garbage_list(&keys, &n, db, &e) != 0)
-		return true;
-	for (size_t i = 0; i < n; i++) {
-		if (rs->objects->ops->del(rs->objects, keys[i], &e) == 0)
-			(void)!rs_store_garbage_forget(db, keys[i], &e);
-		err_clear(&e);
-		free(keys[i]);
-	}
-	free(keys);
-	return n > 0;
-}
-
 static int
 prune_tx(struct db *db, void *arg, struct err **err)
 {
@@ -203,8 +188,56 @@ net_work(struct db *db, struct rs_job *job, struct err **err)
 	if (rc == 0)
 		rc = db_tx_run(db, prune_tx, job, err);
 	if (rc == 0)
-		j->more = remove_garbage(job->rs, db);
+		rc = rs_store_garbage_list(&j->garbage, &j->ngarbage, db, err);
 	return rc;
+}
+
+/* On the io pool: a store may be slow. What could not be removed stays for the next sweep. */
+static int
+remove_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	struct objstore *objects = job->rs->objects;
+	int rc = 0;
+	(void)db;
+	while (j->nremoved < j->ngarbage &&
+	       (rc = objects->ops->del(objects, j->garbage[j->nremoved], err)) == 0)
+		j->nremoved++;
+	return rc;
+}
+
+static int
+forget_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	struct sweep_job *j = (struct sweep_job *)job;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < j->nremoved; i++)
+		rc = rs_store_garbage_forget(db, j->garbage[i], err);
+	return rc;
+}
+
+/* There may be more: it comes in bounded portions. */
+static void
+forget_done(struct rs_job *job)
+{
+	struct rs_sweep *s = job->rs->sweep;
+	if (job->rc != 0)
+		log_err(LOG_WARN, "removed objects are not forgotten yet", &job->err);
+	if (s) {
+		s->removing = false;
+		rs_sweep_wake(s);
+	}
+	free_job((struct sweep_job *)job);
+}
+
+static void
+remove_done(struct rs_job *job)
+{
+	if (job->rc != 0)
+		log_err(LOG_WARN, "objects are not removed yet", &job->err);
+	job->work = forget_work;
+	job->done = forget_done;
+	rs_db_submit(job->rs, "forget", 0, job);
 }
 
 static void
@@ -214,7 +247,7 @@ net_done(struct rs_job *job)
 	struct rs *rs = job->rs;
 	if (job->rc != 0)
 		log_err(LOG_WARN, "safety sweep failed", &job->err);
-	if ((job->rc != 0 || j->more) && rs->sweep)
+	if (job->rc != 0 && rs->sweep)
 		rs_sweep_wake(rs->sweep);
 	for (size_t i = 0; job->epoch == rs->epoch && i < j->nids; i++) {
 		struct rs_act *act = rs_act_new(rs, j->ids[i].s, "");
@@ -222,7 +255,14 @@ net_done(struct rs_job *job)
 		act->event = RS_EV_START;
 		rs_act_submit(act, "sweep-start");
 	}
-	free_job(j);
+	if (job->rc != 0 || j->ngarbage == 0 || !rs->sweep || rs->sweep->removing) {
+		free_job(j);
+		return;
+	}
+	rs->sweep->removing = true;
+	job->work = remove_work;
+	job->done = remove_done;
+	rs_io_submit(rs, "remove", 0, job);
 }
 
 static void

@@ -124,6 +124,18 @@ rules_text() {
 	never 'tests wait for conditions' '(^|[^a-z_])(sleep|usleep|nanosleep)\(|^\t*sleep ' "${list[@]}"
 }
 
+# A line about a task says whose it is: run and task, or the directory when that is not known.
+rules_logs() {
+	local -a list
+	mapfile -t list < <(files 'executor/task.c' 'executor/setup.c' 'executor/step*.c' 'executor/save.c' 'executor/restore.c')
+	awk '/(^|[^a-z_])log_(info|warn|error|err)\(/ { text = ""; from = FNR; open = 1 }
+		open { text = text $0 }
+		open && /\);/ {
+			if (text !~ /EX_LOG_IDS|"dir"/) print FILENAME ":" from ": the line names neither run nor task (EX_LOG_IDS)"
+			open = 0
+		}' "${list[@]}"
+}
+
 # A header is guarded by its name and compiles alone; a source begins with its own header.
 rules_headers() {
 	local f guard own first
@@ -181,6 +193,7 @@ rules() {
 	rules_layers
 	rules_doors
 	rules_text
+	rules_logs
 	rules_headers
 	rules_symbols
 }

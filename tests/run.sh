@@ -6,6 +6,7 @@
 #   fuzz          tests/fuzz/fuzz_*.c over their corpora
 #   coverage      how many lines of each parser those reach (tests/coverage.sh)
 #   store         tests/store/test_*.c, each on a throw-away PostgreSQL cluster of its own
+#   s3            tests/store/test_*_s3.c likewise, and the runservice's tests once more, on a throw-away S3 server
 #   integration   tests/integration/*.sh against one local stack, started before them and taken down after them
 #
 # Programs are built before (make check, make check-fast). Cases are counted by TAP. One line is printed for each
@@ -30,6 +31,7 @@ ran=0
 export LSAN_OPTIONS=suppressions=$PWD/tests/sanitizer/lsan.supp:print_suppressions=0
 export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/tests/sanitizer/tsan.supp:print_suppressions=0
 stack_is_up=
+s3_dir=
 
 now_ms() {
 	local t=${EPOCHREALTIME/[.,]/}
@@ -113,6 +115,18 @@ run_programs() {
 	done
 }
 
+run_store() {
+	local source
+	local -a sources=()
+	for source in tests/store/test_*.c; do
+		case $source in
+		*_s3.c) ;;
+		*) sources+=("$source") ;;
+		esac
+	done
+	run_programs store "${sources[@]}" -- tests/lib/pg.sh run
+}
+
 format_check() {
 	local -a files
 	mapfile -t files < <(git ls-files -co --exclude-standard '*.c' '*.h' '*.cc' | while read -r f; do
@@ -127,6 +141,39 @@ run_fmt() {
 	from=$(now_ms)
 	format_check >"$log" 2>&1 || status=$?
 	tally fmt clang-format "$log" "$status" $(($(now_ms) - from))
+}
+
+# --- S3 ---
+
+# s3_run NAME PROGRAM: the server is started for the first that is wanted.
+s3_run() {
+	wanted "$1" || return 0
+	if [ -z "$s3_dir" ]; then
+		s3_dir=$(mktemp -d /tmp/millrace-s3.XXXXXX)
+		if ! tests/lib/s3.sh start "$s3_dir/server" >"$logs/s3-server.log" 2>&1 </dev/null 7>&-; then
+			tally stack "S3 server" "$logs/s3-server.log" 1 0
+			return 0
+		fi
+	fi
+	[ -s "$s3_dir/server/env" ] || return 0
+	run_logged s3 "$1" "$program_limit" tests/lib/s3.sh with "$s3_dir/server" \
+		tests/lib/pg.sh run "$build/tests/$2"
+}
+
+s3_stop() {
+	[ -n "$s3_dir" ] || return 0
+	tests/lib/s3.sh stop "$s3_dir/server" >/dev/null 2>&1 </dev/null || true
+	rm -rf "$s3_dir"
+	s3_dir=
+}
+
+run_s3() {
+	local source
+	for source in tests/store/test_*_s3.c; do
+		s3_run "$(basename "$source" .c)" "$(basename "$source" .c)"
+	done
+	s3_run test_runservice_rpc-s3 test_runservice_rpc
+	s3_stop
 }
 
 # --- fuzz targets ---
@@ -261,7 +308,7 @@ run_integration() {
 	stack_stop
 }
 
-trap stack_stop EXIT
+trap 's3_stop; stack_stop' EXIT
 trap 'exit 130' INT TERM
 
 # A script that is changed while it runs would be read on from the middle: all is read before.
@@ -278,12 +325,13 @@ main() {
 		fmt) run_fmt ;;
 		unit) run_programs unit tests/unit/test_*.c ;;
 		prop) run_programs prop tests/prop/prop_*.c ;;
-		store) run_programs store tests/store/test_*.c -- tests/lib/pg.sh run ;;
+		store) run_store ;;
+		s3) run_s3 ;;
 		fuzz) run_fuzz ;;
 		coverage) run_coverage ;;
 		integration) run_integration ;;
 		*)
-			echo "run.sh: no kind is named $kind (fmt, unit, prop, fuzz, coverage, store, integration)" >&2
+			echo "run.sh: no kind is named $kind (fmt, unit, prop, fuzz, coverage, store, s3, integration)" >&2
 			exit 2
 			;;
 		esac

@@ -406,6 +406,13 @@ service_say(struct tb_stream *s, enum frame_type type, const char *error)
 	tb_stream_control(s, type, p, n);
 }
 
+static void
+service_ready(void *stream)
+{
+	service_say(stream, FRAME_RESULT, "");
+	tb_stream_flush(stream);
+}
+
 /* Comes back only when the command could not be started. */
 static int
 become(const struct tb_opts *o, struct tb_stream *s, const struct frame *f)
@@ -419,13 +426,11 @@ become(const struct tb_opts *o, struct tb_stream *s, const struct frame *f)
 	}
 	m.step = -1;
 	m.kind = MSG_RUN;
-	service_say(s, FRAME_RESULT, "");
-	tb_stream_flush(s);
 	/* The stream stays open (close on exec) to say why it failed. */
 	dup2(o->null_fd, STDIN_FILENO);
 	dup2(o->null_fd, STDOUT_FILENO);
 	dup2(o->null_fd, STDERR_FILENO);
-	int status = tb_exec(o, &m, &e);
+	int status = tb_exec(o, &m, service_ready, s, &e);
 	msg_start_fini(&m);
 	service_say(s, FRAME_REFUSED, e.text);
 	return status;

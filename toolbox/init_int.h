@@ -26,7 +26,7 @@ struct tb_task {
 
 	struct tb_logwin log;
 
-	/* SAVE */
+	/* SAVE, RENDER */
 	uint64_t archive_sent, archive_credit;
 	bool archive_cut; /* another reader attached: this attempt can only be restarted */
 	/* RESTORE */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "toolbox/pack.h"
+#include "toolbox/template.h"
 #include "toolbox/unpack.h"
 #include "toolbox/user.h"
 
@@ -107,28 +108,40 @@ exec_error(const char *name, int err, struct tb_err *e)
 	return TB_EXIT_CANNOT_EXEC;
 }
 
+/* 0, or the errno that execve would give. */
 static int
-exec_by_path(char **argv, char **env, struct tb_err *e)
+executable(const char *file)
 {
-	const char *path = env_get(env, "PATH");
-	int err = ENOENT;
+	struct stat st;
 
-	if (strchr(argv[0], '/') != NULL) {
-		execve(argv[0], argv, env);
-		return exec_error(argv[0], errno, e);
-	}
-	for (const char *p = path; *argv[0] != '\0';) {
+	if (stat(file, &st) != 0)
+		return errno;
+	if (!S_ISREG(st.st_mode))
+		return EACCES;
+	return access(file, X_OK) == 0 ? 0 : errno;
+}
+
+/* The file that name means to a shell with this environment, or NULL and *err. */
+static char *
+find_command(const char *name, char **env, int *err)
+{
+	*err = ENOENT;
+	if (strchr(name, '/') != NULL)
+		return (*err = executable(name)) == 0 ? tb_strdup(name) : NULL;
+	for (const char *p = env_get(env, "PATH"); *name != '\0';) {
 		size_t n = strcspn(p, ":");
-		char *file = n > 0 ? tb_format("%.*s/%s", (int)n, p, argv[0]) : tb_strdup(argv[0]);
-		execve(file, argv, env);
-		if (errno != ENOENT && errno != ENOTDIR)
-			err = errno;
+		char *file = n > 0 ? tb_format("%.*s/%s", (int)n, p, name) : tb_strdup(name);
+		int why = executable(file);
+		if (why == 0)
+			return file;
+		if (why != ENOENT && why != ENOTDIR)
+			*err = why;
 		free(file);
 		if (p[n] == '\0')
 			break;
 		p += n + 1;
 	}
-	return exec_error(argv[0], err, e);
+	return NULL;
 }
 
 /* User, then working directory: a directory only root may enter is not the step's. */
@@ -149,9 +162,11 @@ settle(const struct tb_opts *o, const struct msg_start *m, const struct tb_user 
 }
 
 int
-tb_exec(const struct tb_opts *o, const struct msg_start *m, struct tb_err *e)
+tb_exec(const struct tb_opts *o, const struct msg_start *m, void (*ready)(void *arg), void *arg,
+    struct tb_err *e)
 {
 	struct tb_user u;
+	int err = 0;
 	char **argv = tb_malloc((m->nargv + 2) * sizeof(char *));
 
 	if (m->nargv == 0) {
@@ -170,8 +185,14 @@ tb_exec(const struct tb_opts *o, const struct msg_start *m, struct tb_err *e)
 	}
 	if (settle(o, m, &u, env, e) != 0)
 		return TB_EXIT_SETUP;
+	char *file = find_command(argv[0], env, &err);
+	if (file == NULL)
+		return exec_error(argv[0], err, e);
+	if (ready != NULL)
+		ready(arg);
 	reset_signals();
-	return exec_by_path(argv, env, e);
+	execve(file, argv, env);
+	return exec_error(argv[0], errno, e);
 }
 
 /* Directories made on the way belong to the user, those that were there stay as they are. */
@@ -212,16 +233,64 @@ do_mkdir(const struct tb_opts *o, const struct msg_start *m, const struct tb_use
 	return make_dirs(dir, u, e);
 }
 
+/* What the executor wants to stand in the log first. */
+static int
+say_line(const struct msg_start *m, struct tb_err *e)
+{
+	if (m->script == NULL || m->script[0] == '\0')
+		return 0;
+	if (tb_write_all(STDOUT_FILENO, m->script, strlen(m->script)) != 0 ||
+	    tb_write_all(STDOUT_FILENO, "\n", 1) != 0)
+		return tb_fail(e, "cannot write the log: %s", strerror(errno));
+	return 0;
+}
+
 static int
 do_archive(const struct tb_opts *o, const struct msg_start *m, const struct tb_user *u, char **env,
     int data, struct tb_err *e)
 {
 	const char *home = env_get(env, "HOME");
 
-	if (settle(o, m, u, env, e) != 0)
+	if (settle(o, m, u, env, e) != 0 || say_line(m, e) != 0)
 		return -1;
 	return m->kind == MSG_SAVE ? tb_pack(m, home, data, STDOUT_FILENO, e)
 	                           : tb_unpack(m, home, data, STDOUT_FILENO, e);
+}
+
+/* Local time is that of the step, not ours. */
+static void
+fill_world(struct tb_template_world *w, char **env)
+{
+	const char *tz = env_get(env, "TZ");
+
+	if (tz != NULL)
+		setenv("TZ", tz, 1);
+	else
+		unsetenv("TZ");
+	tzset();
+	w->env = env;
+	w->digest = tb_digest_file;
+	clock_gettime(CLOCK_REALTIME, &w->now);
+	localtime_r(&w->now.tv_sec, &w->local);
+}
+
+static int
+do_render(const struct tb_opts *o, const struct msg_start *m, const struct tb_user *u, char **env,
+    int data, struct tb_err *e)
+{
+	static char key[TB_TEMPLATE_MAX + 1];
+	struct tb_template_world w;
+
+	if (settle(o, m, u, env, e) != 0 || say_line(m, e) != 0)
+		return -1;
+	fill_world(&w, env);
+	for (uint32_t i = 0; i < m->nargv; i++) {
+		if (tb_template_render(key, m->argv[i], &w, e) != 0)
+			return -1;
+		if (tb_write_all(data, key, strlen(key) + 1) != 0)
+			return tb_fail(e, "cannot hand over a key: %s", strerror(errno));
+	}
+	return 0;
 }
 
 /* The child's life after its descriptors are in place: 0 in, 1 and 2 out, err, data. */
@@ -233,15 +302,16 @@ child_main(const struct tb_opts *o, const struct msg_start *m, int err, int data
 	int status = TB_EXIT_SETUP;
 
 	if (m->kind == MSG_RUN) {
-		status = tb_exec(o, m, &e);
+		status = tb_exec(o, m, NULL, NULL, &e);
 	} else if (tb_user_find(&u, m->user, o->passwd_file, o->group_file, &e) == 0) {
 		char **env = make_env(m, u.home);
 		int keep[] = { err, data };
 		tb_close_but(keep, 2);
 		reset_signals();
 		signal(SIGPIPE, SIG_IGN);
-		int r = m->kind == MSG_MKDIR ? do_mkdir(o, m, &u, env, &e)
-		                             : do_archive(o, m, &u, env, data, &e);
+		int r = m->kind == MSG_MKDIR    ? do_mkdir(o, m, &u, env, &e)
+		        : m->kind == MSG_RENDER ? do_render(o, m, &u, env, data, &e)
+		                                : do_archive(o, m, &u, env, data, &e);
 		if (r == 0)
 			_exit(0);
 	}
@@ -319,7 +389,8 @@ open_ends(struct tb_child *c, struct ends *x, const struct tb_opts *o, const str
 	}
 	if (r != 0 || make_pipe(&c->err, &x->err_w, e) != 0)
 		return -1;
-	if (m->kind == MSG_SAVE && make_pipe(&c->data, &x->data_c, e) != 0)
+	if ((m->kind == MSG_SAVE || m->kind == MSG_RENDER) &&
+	    make_pipe(&c->data, &x->data_c, e) != 0)
 		return -1;
 	if (m->kind == MSG_RESTORE && make_pipe(&x->data_c, &c->data, e) != 0)
 		return -1;

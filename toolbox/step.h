@@ -25,7 +25,7 @@ struct tb_child {
 	bool tty;
 	int log;  /* its output: pipe or pty, non-blocking; -1 for SPAWN */
 	int err;  /* why it could not start, non-blocking */
-	int data; /* SAVE: read the archive here; RESTORE: write it here; -1 otherwise */
+	int data; /* SAVE, RENDER: read here; RESTORE: write the archive here; -1 otherwise */
 };
 
 /* Exit statuses of a step that ended before its command ran, as shells have them. */
@@ -42,8 +42,10 @@ void tb_child_error(const struct tb_child *c, struct tb_err *e);
 pid_t tb_child_session(const struct tb_child *c);
 void tb_child_close(struct tb_child *c); /* descriptors only */
 
-/* In the current process: user, directory, environment, exec. Returns the exit status and *e. */
-int tb_exec(const struct tb_opts *o, const struct msg_start *m, struct tb_err *e);
+/* In the current process: user, directory, environment, exec. Returns the exit status and *e. ready
+ * (may be NULL) is called when all that can be checked is well, right before the exec. */
+int tb_exec(const struct tb_opts *o, const struct msg_start *m, void (*ready)(void *arg), void *arg,
+    struct tb_err *e);
 
 /* Removes the step scripts; at the end of the task. */
 void tb_step_cleanup(const struct tb_opts *o);

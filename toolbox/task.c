@@ -105,11 +105,18 @@ keep_output(struct tb_init *in)
 	tb_child_close(c);
 }
 
+/* Its child gives bytes that go out as an archive. */
+static bool
+gives_data(const struct tb_task *t)
+{
+	return t->kind == MSG_SAVE || t->kind == MSG_RENDER;
+}
+
 void
 tb_task_check(struct tb_init *in)
 {
 	struct tb_task *t = &in->t;
-	bool save_open = t->kind == MSG_SAVE && t->child.data >= 0;
+	bool save_open = gives_data(t) && t->child.data >= 0;
 
 	if (!t->running || !t->exited)
 		return;
@@ -208,16 +215,13 @@ abandon(struct tb_init *in)
 static const char *
 why_not(const struct tb_task *t, const struct msg_start *m)
 {
-	bool archive = m->kind == MSG_SAVE || m->kind == MSG_RESTORE;
-	bool same = m->step == t->step && m->kind == t->kind;
-
 	if (m->step < 0 && m->kind != MSG_MKDIR)
 		return "only directories are made before the first step";
 	if (m->step < t->step || (m->step == t->step && m->attempt < t->attempt))
 		return "a later step or attempt was started already";
-	if (m->step == t->step && t->kind == MSG_RUN)
+	if (m->step == t->step && (t->kind == MSG_RUN || m->kind == MSG_RUN))
 		return "a command is never run twice";
-	if (t->running && !(same && archive))
+	if (t->running && (m->step != t->step || t->kind == MSG_MKDIR))
 		return "another step is still running";
 	return NULL;
 }
@@ -246,7 +250,7 @@ tb_task_start(struct tb_init *in, const struct msg_start *m)
 			tb_send_result(in, FRAME_RESULT, &t->result);
 		return;
 	}
-	const char *why = m->kind < MSG_RUN || m->kind > MSG_MKDIR
+	const char *why = m->kind < MSG_RUN || m->kind > MSG_RENDER
 	                      ? "its kind is unknown, the executor is newer than the toolbox"
 	                      : why_not(t, m);
 	if (why != NULL) {
@@ -422,7 +426,7 @@ put_archive(struct tb_init *in)
 	struct tb_task *t = &in->t;
 	size_t max = FRAME_BYTES;
 
-	if (!t->running || t->kind != MSG_SAVE || t->archive_cut || t->child.data < 0 ||
+	if (!t->running || !gives_data(t) || t->archive_cut || t->child.data < 0 ||
 	    t->archive_credit <= t->archive_sent)
 		return false;
 	if (max > t->archive_credit - t->archive_sent)
@@ -496,7 +500,7 @@ tb_task_attached(struct tb_init *in, const struct msg_hello *h)
 	tb_send_welcome(in);
 	if (t->have_result)
 		tb_send_result(in, FRAME_RESULT, &t->result);
-	if (t->running && t->kind == MSG_SAVE)
+	if (t->running && gives_data(t))
 		t->archive_cut = t->archive_sent > 0;
 	if (restoring(t, t->step) && !t->data_ended)
 		tb_task_want(in);

@@ -80,7 +80,13 @@ extra() {
 	fi
 }
 
+# Objects are kept in a directory unless extra/runservice.yml says object_store: s3. Then the store's certificate is not ours.
+on_s3() {
+	extra runservice | grep -q '^object_store: *s3'
+}
+
 configuration() {
+	on_s3 || DIR_OBJECTS=yes
 	{
 		cat <<-EOC
 			listen: 0.0.0.0:8000
@@ -118,7 +124,7 @@ configuration() {
 			runservice: tls+tcp://runservice:8005
 			tls_ca: /run/secrets/tls-cert
 			tls_server_name: runservice
-			objects_ca: /run/secrets/tls-cert
+			${DIR_OBJECTS:+objects_ca: /run/secrets/tls-cert}
 			http_listen: 127.0.0.1:8006
 			engine: unix:///var/run/docker.sock
 			toolbox: /usr/local/bin/millrace-toolbox
@@ -134,6 +140,10 @@ permissions() {
 	chmod 644 "$CONF"/*.yml "$SECRETS/tls-cert.pem"
 	chmod 711 "$SECRETS"
 	chown "$SERVER_UID" "$SECRETS"/{master-key,rpc-key,admin-token,pgpass-gateway,pgpass-runservice,tls-key.pem}
+	if [ -e "$SECRETS/s3-secret-key" ]; then
+		chown "$SERVER_UID" "$SECRETS/s3-secret-key"
+		chmod 400 "$SECRETS/s3-secret-key"
+	fi
 	chown -R "$SERVER_UID" "$SECRETS/executors"
 	chmod 700 "$SECRETS/executors"
 }

@@ -18,7 +18,7 @@ group() {
 		echo docker-compose docker.io openssl curl mmdebstrap ca-certificates
 		;;
 	test)
-		echo libcmocka-dev clang-format python3-minimal strace docker-compose openssl
+		echo libcmocka-dev clang-format python3-minimal strace docker-compose openssl curl ceph-mon ceph-osd radosgw ceph-common
 		;;
 	lint)
 		echo libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck

@@ -20,7 +20,7 @@ cli config check - <<<"$good"
 tap_is "a definition from a pipe" "$STATUS:$OUT" "0:<stdin>: valid"
 cli config check - <<<$'runs:\n  - name: r\n    tasks:\n      - name: t\n        runtime: {containers: [{image: i}]}\n        steps:\n          - rum: x'
 tap_is "a broken one fails" "$STATUS:$OUT" "1:"
-tap_like "with file:line:col: message" "$ERR" '^<stdin>:7:13: .*unknown step type "rum".*\(did you mean run\?\)$'
+tap_like "with file:line:col: message" "$ERR" '^<stdin>:7:13: .*unknown step type "rum".*\(did you mean run\?\) \[runs\[0\]\.tasks\[0\]\.steps\[0\]\.rum\]$'
 cli config check --json - <<<'runs: 5'
 tap_is "as JSON on standard output" "$STATUS:$(jq -r '"\(.valid) \(.errors) \(.diagnostics[0].line):\(.diagnostics[0].column)"' <<<"$OUT")" \
 	"1:false 1 1:7"
@@ -32,6 +32,8 @@ tap_like "a warning is one" "$STATUS:$ERR" '^0:<stdin>:1:1: warning: unknown key
 cli config check --strict - <<<"colour: red
 $good"
 tap_is "but with --strict it fails" "$STATUS" 1
+cli config schema
+tap_is "the schema for editors is JSON" "$STATUS:$(jq -r '.definitions.task.properties.retries.type' <<<"$OUT")" "0:integer"
 cli config check "$T/none.yml"
 tap_like "a file that is not there" "$STATUS:$ERR" '^1:millrace: open .*none\.yml: '
 

@@ -20,6 +20,7 @@
 #define KEY_EX1 "b00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define KEY_EX2 "c00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define CALL_MS 20000
+#define RS_PEER_OBJECTS "http://objects"
 
 /* --- life --- */
 
@@ -154,6 +155,25 @@ write_keys(struct rs_peer *p)
 	write_key(keys, "ex2.key", KEY_EX2);
 }
 
+bool
+rs_peer_s3(const struct rs_peer *p)
+{
+	return p->cfg.object_store != NULL;
+}
+
+static void
+use_s3(struct rs_config *cfg)
+{
+	if (!getenv("MILLRACE_TEST_S3")) /* NOLINT(concurrency-mt-unsafe): as above */
+		return;
+	cfg->object_store = xstrdup("s3");
+	cfg->s3_endpoint = xstrdup(env("MILLRACE_TEST_S3"));
+	cfg->s3_bucket = xstrdup(env("MILLRACE_TEST_S3_BUCKET"));
+	cfg->s3_region = xstrdup(env("MILLRACE_TEST_S3_REGION"));
+	cfg->s3_access_key = xstrdup(env("MILLRACE_TEST_S3_ACCESS_KEY"));
+	cfg->s3_secret_key = xstrdup(env("MILLRACE_TEST_S3_SECRET_KEY"));
+}
+
 /* "host=DIR user=...", as tests/lib/pg.sh makes it. */
 static char *
 socket_dir(void)
@@ -179,7 +199,7 @@ set_up(void **state, bool proxy)
 	write_keys(p);
 	p->cfg = (struct rs_config){ .rpc_listen = xasprintf("ipc://%s/rpc", p->dir),
 		.http_listen = xasprintf("unix:%s", p->socket),
-		.object_url = xstrdup("http://objects"),
+		.object_url = xstrdup(RS_PEER_OBJECTS),
 		.database = xstrdup(env("MILLRACE_TEST_DB")),
 		.data_dir = xasprintf("%s/data", p->dir),
 		.master_key_file = xasprintf("%s/master", p->dir),
@@ -189,6 +209,7 @@ set_up(void **state, bool proxy)
 		.offer_timeout_ms = RS_PEER_OFFER_MS,
 		.sweep_ms = 1000,
 		.db_threads = 4 };
+	use_s3(&p->cfg);
 	if (proxy) {
 		auto_free char *server = socket_dir();
 		pg_proxy_start(&p->proxy, server);
@@ -241,6 +262,12 @@ rs_peer_teardown(void **state)
 	free(p->cfg.master_key_file);
 	free(p->cfg.gateway_key_file);
 	free(p->cfg.executor_keys_dir);
+	free(p->cfg.object_store);
+	free(p->cfg.s3_endpoint);
+	free(p->cfg.s3_bucket);
+	free(p->cfg.s3_region);
+	free(p->cfg.s3_access_key);
+	free(p->cfg.s3_secret_key);
 	shell(cmd);
 	free(p);
 	return 0;
@@ -360,6 +387,9 @@ make_steps(struct made_task *m, const struct rs_peer_task *t)
 		m->step[i].type = t->save && i + 1 == t->nsteps
 		                      ? MILLRACE__STEP_TYPE__STEP_SAVE_TO_WORKSPACE
 		                      : MILLRACE__STEP_TYPE__STEP_RUN;
+		if (t->caches && i < 2)
+			m->step[i].type = i == 0 ? MILLRACE__STEP_TYPE__STEP_SAVE_CACHE
+			                         : MILLRACE__STEP_TYPE__STEP_RESTORE_CACHE;
 		m->step[i].name = unconst("step");
 		m->step[i].command = unconst("true");
 		m->steps[i] = &m->step[i];
@@ -416,7 +446,8 @@ rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *ta
 {
 	auto_free struct made_task *made = xcalloc(n + 1, sizeof(*made));
 	auto_free Millrace__TaskSpec **specs = xcalloc(n + 1, sizeof(*specs));
-	auto_free char *group = xasprintf(RS_PEER_OWNER "/branch/%s", branch);
+	auto_free char *group =
+	    xasprintf("%s/branch/%s", p->owner ? p->owner : RS_PEER_OWNER, branch);
 	struct id request = id_new();
 	Millrace__RunSpec run = MILLRACE__RUN_SPEC__INIT, *runs[] = { &run };
 	Millrace__Pair secret = MILLRACE__PAIR__INIT, *variables[] = { &secret };
@@ -430,6 +461,9 @@ rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *ta
 	run.group = group;
 	run.tasks = specs;
 	run.n_tasks = n;
+	run.cache_group = unconst(p->cache_group);
+	run.has_trust = p->trust != 0;
+	run.trust = (Millrace__Trust)p->trust;
 	secret.name = unconst("password");
 	secret.value = unconst("correct horse");
 	req.request_id = request_id ? unconst(request_id) : request.s;
@@ -777,7 +811,8 @@ rs_peer_http(struct rs_peer *p, const char *method, const char *url, const void 
 	struct fetched f = { .answer = answer };
 	const struct httpc_options opt = { .method = method,
 		.url = url,
-		.unix_socket = p->socket,
+		.unix_socket =
+		    strncmp(url, RS_PEER_OBJECTS, strlen(RS_PEER_OBJECTS)) == 0 ? p->socket : NULL,
 		.body = body,
 		.body_len = len,
 		.max_body = 16u << 20,

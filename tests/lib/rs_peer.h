@@ -52,7 +52,9 @@ struct rs_peer {
 	void *rs; /* NULL while it is stopped */
 	struct httpc *http;
 	struct rpc_client *gateway;
-	struct rs_executor ex[2]; /* "ex1", "ex2" */
+	struct rs_executor ex[2];        /* "ex1", "ex2" */
+	const char *owner, *cache_group; /* of the next runs; NULL: RS_PEER_OWNER, none */
+	int trust;                       /* of the next runs; 0: not said */
 	char dir[64], socket[80];
 	struct pg_proxy proxy; /* only after rs_peer_setup_proxy() */
 	/* Of the runs that are made; NULL: they are direct ones that bring the variable "password".
@@ -60,7 +62,8 @@ struct rs_peer {
 	Millrace__RunSource *source;
 };
 
-/* cmocka's set-up and tear-down: *state is a struct rs_peer. The schema is dropped first. */
+/* cmocka's set-up and tear-down: *state is a struct rs_peer. The schema is dropped first. Objects
+ * are in a directory, or on S3 when MILLRACE_TEST_S3 is set (tests/lib/s3.sh). */
 int rs_peer_setup(void **state);
 /* The runservice's connections go through p->proxy. */
 int rs_peer_setup_proxy(void **state);
@@ -69,6 +72,8 @@ void rs_peer_start(struct rs_peer *p); /* and waits until it serves */
 void rs_peer_stop(struct rs_peer *p);
 /* PostgreSQL is restarted at once. */
 void rs_peer_restart_pg(void);
+/* Objects are on S3. */
+bool rs_peer_s3(const struct rs_peer *p);
 /* Turns the loop until *flag, or fails. */
 void rs_peer_until(struct rs_peer *p, const bool *flag, const char *what);
 void rs_peer_turn(struct rs_peer *p, int64_t ms);
@@ -99,6 +104,7 @@ struct rs_peer_task {
 	const char *after, *when; /* one parent and one condition, or NULL */
 	unsigned nsteps;          /* the last one saves the workspace when save is set */
 	bool save, ignore_failure, needs_approval, skip;
+	bool caches;          /* its first step saves a cache, the second restores one */
 	const char *variable; /* of its environment, or NULL */
 };
 /* Creates a run of n tasks in the group RS_PEER_OWNER "/branch/<branch>"; returns its number.

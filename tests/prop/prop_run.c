@@ -1,7 +1,8 @@
 /*
  * The rules of runs against a second account of them: random graphs, random events, and after each
- * event the state, the fences and the effects must be what a plain reading of the rules gives. Then
- * every row of the transition table is taken out in turn, and the same has to fail.
+ * event the state, the fences and the effects must be what a plain reading of the rules gives. What
+ * has ended is restarted, and that run played too. Then every row of the transition table is taken
+ * out in turn, and the same has to fail.
  *
  * prop_run [SEED]; the seed is printed with a failure.
  */
@@ -422,24 +423,105 @@ bring_to_end(struct rs_run *r, struct model *m)
 }
 
 static const char *
+play(struct rs_run *r, struct model *m, unsigned events)
+{
+	const char *wrong = NULL;
+
+	for (unsigned i = 0; i < events && wrong == NULL; i++) {
+		enum rs_event e = RS_EV_START;
+		size_t task = RS_NO_TASK;
+
+		choose(m, &e, &task);
+		wrong = step(r, m, e, task);
+	}
+	return wrong != NULL ? wrong : bring_to_end(r, m);
+}
+
+/* What succeeded, and had no ancestor that is made anew, stays. */
+static bool
+stays(const struct model *m, size_t i)
+{
+	if (m->t[i].status != RS_SUCCESS)
+		return false;
+	for (size_t j = 0; j < m->t[i].ndeps; j++)
+		if (!stays(m, m->t[i].deps[j].parent))
+			return false;
+	return true;
+}
+
+/* The run that follows an ended one, as create.c makes it. */
+static void
+make_again(struct rs_run *r, struct model *m, const struct model *was, const bool *anew,
+    const struct rs_run *old)
+{
+	*m = (struct model){ .phase = RS_QUEUED, .result = RS_RESULT_UNKNOWN, .n = was->n };
+	rs_run_init(r);
+	r->rules = old->rules;
+	r->nrules = old->nrules;
+	for (size_t i = 0; i < was->n; i++) {
+		const struct mtask *a = &was->t[i];
+		struct mtask *t = &m->t[i];
+		bool skip = anew[i] && old->tasks[i].skip;
+		struct rs_task *x =
+		    rs_run_add_task(r, old->tasks[i].id, old->tasks[i].name, 1, skip);
+
+		x->skip = old->tasks[i].skip;
+		t->status = x->status = skip ? RS_SKIPPED : anew[i] ? RS_NOTSTARTED : RS_SUCCESS;
+		t->place = RS_FREE;
+		x->ignore_failure = t->ignore = a->ignore;
+		x->needs_approval = t->needs = a->needs;
+		x->approved = t->approved = !anew[i] && a->approved;
+		t->ndeps = a->ndeps;
+		for (size_t j = 0; j < a->ndeps; j++) {
+			t->deps[j] = a->deps[j];
+			rs_run_add_dep(r, i, a->deps[j].parent, a->deps[j].conditions);
+		}
+	}
+}
+
+static const char *
+restart(const struct rs_run *old, const struct model *was)
+{
+	bool from_failed = any(2) == 0, anew[TASKS_MAX + 1] = { false };
+	bool may =
+	    was->phase == RS_RUN_CANCELLED ||
+	    (was->phase == RS_FINISHED && (!from_failed || was->result != RS_RESULT_SUCCESS));
+	struct rs_run r;
+	struct model m;
+	const char *wrong;
+
+	if (rs_run_can_restart(old, from_failed) != may)
+		return "whether it may be restarted";
+	if (!may)
+		return NULL;
+	rs_run_restart_plan(anew, old, from_failed);
+	for (size_t i = 0; i < was->n; i++)
+		if (anew[i] == (from_failed && stays(was, i)))
+			return "what a restart makes anew";
+	make_again(&r, &m, was, anew, old);
+	wrong = rs_run_check(&r);
+	if (wrong == NULL)
+		wrong = play(&r, &m, EVENTS / 4);
+	for (size_t i = 0; i < m.n && wrong == NULL; i++)
+		if (!anew[i] && r.tasks[i].status != RS_SUCCESS)
+			wrong = "what was kept has changed";
+	rs_run_fini(&r);
+	return wrong;
+}
+
+static const char *
 one_run(const struct rs_rule *rules, size_t nrules)
 {
 	struct rs_run r;
 	struct model m;
-	const char *wrong = NULL;
+	const char *wrong;
 
 	make(&r, &m);
 	r.rules = rules;
 	r.nrules = nrules;
-	for (unsigned i = 0; i < EVENTS && wrong == NULL; i++) {
-		enum rs_event e = RS_EV_START;
-		size_t task = RS_NO_TASK;
-
-		choose(&m, &e, &task);
-		wrong = step(&r, &m, e, task);
-	}
+	wrong = play(&r, &m, EVENTS);
 	if (wrong == NULL)
-		wrong = bring_to_end(&r, &m);
+		wrong = restart(&r, &m);
 	rs_run_fini(&r);
 	return wrong;
 }

@@ -315,6 +315,34 @@ test_serialization_failures_are_retried(void **state)
 	db_free(t.other);
 }
 
+/* What another one commits meanwhile is not seen, and nothing can be written. */
+static int
+tx_looks_twice(struct db *db, void *arg, struct err **err)
+{
+	struct tx *t = arg;
+	auto_err refused = NULL;
+	int64_t before = count(db);
+	put(t->other, ++t->calls);
+	assert_int_equal(count(db), before);
+	if (t->fail_until == 0)
+		return 0;
+	(void)!db_query(NULL, db, &refused, "add", DB_TEXT("n"), DB_I64(1));
+	return refused ? err_set(err, ERR_INVALID, "%s", err_msg(refused)) : 0;
+}
+
+static void
+test_a_snapshot_is_of_one_moment(void **state)
+{
+	struct fixture *f = *state;
+	struct err *e = NULL;
+	struct tx t = { .f = f, .other = db_new(&f->opt) };
+	ok(db_snapshot_run(f->db, tx_looks_twice, &t, &e), &e);
+	assert_int_equal(count(f->db), 1);
+	t.fail_until = 1;
+	expect_code(db_snapshot_run(f->db, tx_looks_twice, &t, &e), &e, ERR_INVALID, "read-only");
+	db_free(t.other);
+}
+
 static void
 kill_backend(struct db *victim, struct db *by)
 {
@@ -525,6 +553,7 @@ main(void)
 		T(test_commit_and_rollback),
 		T(test_failed_transaction_is_not_reported_as_committed),
 		T(test_serialization_failures_are_retried),
+		T(test_a_snapshot_is_of_one_moment),
 		T(test_connection_lost_in_transaction_is_retried),
 		T(test_connection_lost_at_commit_is_not_retried),
 		T(test_reconnects_after_terminate),

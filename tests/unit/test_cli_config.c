@@ -126,7 +126,7 @@ test_errors(void **state)
 	assert_ptr_equal(first, errors);
 	assert_true(second < third);
 	assert_non_null(strstr(second, "(did you mean runtime?)"));
-	assert_non_null(strstr(third, "(did you mean run?)\n"));
+	assert_non_null(strstr(third, "(did you mean run?) [runs[0].tasks[0].steps[0].rum]\n"));
 }
 
 static void
@@ -182,7 +182,7 @@ test_json(void **state)
 	assert_string_equal(json_text(last, "severity"), "error");
 	assert_int_equal(json_int(last, "line", 0), 7);
 	assert_int_equal(json_int(last, "column", 0), 7);
-	assert_string_equal(json_text(last, "path"), "runs[0].tasks[0].steps[0]");
+	assert_string_equal(json_text(last, "path"), "runs[0].tasks[0].steps[0].rum");
 	assert_string_equal(json_text(last, "hint"), "run");
 	put("a.yml", WARNED);
 	auto_json *warned = checked_json(0);

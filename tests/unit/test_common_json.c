@@ -136,6 +136,18 @@ test_print(void **state)
 	assert_string_equal(scalar, "\"x\"");
 }
 
+static void
+test_append_max(void **state)
+{
+	auto_json *list = json_array();
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		json_append_max(list, 3, json_integer(i));
+	assert_int_equal(json_array_size(list), 3);
+	assert_int_equal(json_integer_value(json_array_get(list, 2)), 2);
+}
+
 int
 main(void)
 {
@@ -146,6 +158,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_first_value),
 		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_append_max),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

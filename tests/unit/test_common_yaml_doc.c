@@ -66,6 +66,15 @@ test_types(void **state)
 		{ "-1.5e-3", YAML_FLOAT, -0.0015 }, { "08", YAML_FLOAT, 8 },
 		{ "9223372036854775807", YAML_INT, 9223372036854775807.0 },
 		{ "9223372036854775808", YAML_FLOAT, 9223372036854775808.0 },
+		{ "-9223372036854775808", YAML_INT, -9223372036854775808.0 },
+		{ "0X1F", YAML_INT, 31 }, { "0O17", YAML_INT, 15 }, { "-0B11", YAML_INT, -3 },
+		{ "+0x10", YAML_INT, 16 }, { ".INF", YAML_FLOAT, INFINITY },
+		{ ".InF", YAML_STRING, 0 }, { "1.", YAML_FLOAT, 1 }, { "1E-2", YAML_FLOAT, 0.01 },
+		{ "!!str 5", YAML_STRING, 0 }, { "!!str yes", YAML_STRING, 0 },
+		{ "! 5", YAML_STRING, 0 }, { "!!int '5'", YAML_INT, 5 },
+		{ "!!float 5", YAML_FLOAT, 5 }, { "!!bool 'on'", YAML_BOOL, 1 },
+		{ "!!null ''", YAML_NULL, 0 }, { "!own 5", YAML_STRING, 0 },
+		{ "!!timestamp 2001-01-01", YAML_STRING, 0 }, { "!!seq [a]", YAML_LIST, 0 },
 		{ "-.inf", YAML_FLOAT, -INFINITY }, { "1:30", YAML_STRING, 0 },
 		{ "2001-01-01", YAML_STRING, 0 }, { "1.2.3", YAML_STRING, 0 },
 		{ "-", YAML_LIST, 0 }, { "+", YAML_STRING, 0 }, { ".", YAML_STRING, 0 },
@@ -170,7 +179,7 @@ test_lookup(void **state)
 	(void)state;
 	assert_string_equal(yaml_get(root, "key")->text, "exact");
 	assert_string_equal(yaml_get(root, "KEY")->text, "upper");
-	assert_string_equal(yaml_get(root, "Key")->text, "upper"); /* the first of the others */
+	assert_string_equal(yaml_get(root, "Key")->text, "exact"); /* the last by bytes */
 	assert_string_equal(yaml_get(root, "oTHER")->text, "o");
 	assert_string_equal(yaml_get(root, "5")->text, "number");
 	assert_null(yaml_get(root, "none"));
@@ -206,7 +215,18 @@ test_aliases(void **state)
 	assert_ptr_equal(yaml_get(root, "same"), base);
 	assert_ptr_equal(yaml_get(root, "list")->items[1], base);
 	check_pos(yaml_get(root, "same"), 1, 7);
-	REFUSED("a: *none\n", 1, 4, "");
+	/* A name may be given again; an alias means the last one before it. */
+	auto_yaml *again = parse("[&a 1, *a, &a 2, *a]");
+	assert_int_equal(yaml_doc_root(again)->items[1]->integer, 1);
+	assert_int_equal(yaml_doc_root(again)->items[3]->integer, 2);
+	auto_buf many = BUF_INIT;
+	for (int i = 0; i < 50000; i++)
+		buf_printf(&many, "- &n%d %d\n", i, i);
+	buf_puts(&many, "- *n7\n- *n49999\n");
+	auto_yaml *wide = parse_n(many.data, many.len);
+	assert_int_equal(yaml_doc_root(wide)->items[50000]->integer, 7);
+	assert_int_equal(yaml_doc_root(wide)->items[50001]->integer, 49999);
+	REFUSED("a: *none\n", 1, 4, "not defined");
 	REFUSED("&a [x, *a]", 1, 1, "contains itself");
 	REFUSED("x: &a {b: {c: *a}}", 1, 4, "contains itself");
 	REFUSED("&a {*a : b}", 0, 0, "contains itself");
@@ -226,6 +246,8 @@ test_merge(void **state)
 	(void)state;
 	assert_string_equal(yaml_get(single, "a")->text, "own");
 	assert_false(yaml_get_pair(single, "a")->merged);
+	check_pos(single->before_merge, 3, 10); /* where go-yaml reads another value */
+	assert_null(several->before_merge);
 	assert_int_equal(yaml_get(single, "b")->integer, 1);
 	assert_true(yaml_get_pair(single, "b")->merged);
 	assert_int_equal(single->n, 2);
@@ -337,6 +359,9 @@ test_refused(void **state)
 	REFUSED("? [a]\n: b", 0, 0, "key must be text");
 	REFUSED("{[a]: b}", 0, 0, "key must be text");
 	REFUSED("\"a\\0b\"", 1, 1, "NUL");
+	REFUSED("a: !!int x", 1, 4, "does not fit its tag");
+	REFUSED("a: !!bool 1", 1, 4, "does not fit its tag");
+	REFUSED("a: !!binary aGk=", 1, 4, "!!binary is not supported");
 	REFUSED("a: \xff\xfe", 0, 0, "");
 	REFUSED("a: \"\\ud800\"", 0, 0, "");
 	REFUSED("%YAML 9.9\n---\na", 0, 0, "");

@@ -705,6 +705,7 @@ test_service_that_cannot_start(void **state)
 	peer_send(&p, FRAME_SPAWN, b, n);
 	while (p.refusals == 0)
 		assert_true(peer_pump(&p, 5000));
+	assert_int_equal(p.results, 0); /* it never seemed to be well */
 	assert_string_equal(p.error, "cannot start /no/such: no such file");
 	assert_int_equal(peer_wait_exit(&p), 127);
 	peer_stop(&p);
