@@ -231,9 +231,10 @@ static const struct kind kinds[] = {
 static char *
 make_state(const struct gw_req *rq, const struct login *l)
 {
+	json_int_t until = clock_wall_ms() / 1000 + STATE_SECONDS;
 	auto_json *fields = json_pack("{s:s, s:s, s:s, s:s, s:I}", "type", l->kind->name, "source",
 	    l->remote_id, "username", text_or_empty(l->username), "user", text_or_empty(l->user_id),
-	    "until", (json_int_t)(clock_wall_ms() / 1000 + STATE_SECONDS));
+	    "until", until);
 	auto_free char *text = json_print(fields);
 
 	return gw_signed(text, rq->gw->keys.state);

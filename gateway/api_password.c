@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define LINK_BYTES 32
-#define LINK_MS (24 * 3600 * 1000LL)
+#define LINK_MS INT64_C(86400000)
 
 /* --- a one-time link --- */
 

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
+#define HOST_MAX 255
+#define PORT_MAX 6 /* with its colon */
+
 void
 gw_origin_list_fini(struct gw_origin_list *l)
 {
@@ -37,11 +40,13 @@ gw_origin_normal(char out[GW_ORIGIN_MAX], const char *text)
 	if (!https && strncasecmp(text, "http://", 7) != 0)
 		return false;
 	n = strcspn(host, "/?#");
-	if (n > 255 || !host_chars(host, n) || host[0] == ':')
+	if (!host_chars(host, n) || host[0] == ':')
 		return false;
 	colon = memrchr(host, ':', n);
 	if (colon && memchr(colon, ']', n - (size_t)(colon - host)))
 		colon = NULL;
+	if ((colon ? (size_t)(colon - host) : n) > HOST_MAX || n > HOST_MAX + PORT_MAX)
+		return false;
 	used = (size_t)snprintf(out, GW_ORIGIN_MAX, "%s://%.*s%s", https ? "https" : "http", (int)n,
 	    host,
 	    colon   ? ""
@@ -85,7 +90,7 @@ static bool
 same_host(const char *normal, const char *scheme, const char *host)
 {
 	char own[GW_ORIGIN_MAX];
-	auto_free char *text = xasprintf("%s://%.255s", scheme, host);
+	auto_free char *text = xasprintf("%s://%s", scheme, host);
 
 	return gw_origin_normal(own, text) && strcmp(own, normal) == 0;
 }

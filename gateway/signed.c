@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define MAC_HEX (2 * CRYPTO_SHA256_LEN)
+#define MAC_HEX ((size_t)CRYPTO_SHA256_HEX_LEN)
 
 char *
 gw_signed(const char *payload, const uint8_t key[CRYPTO_KEY_LEN])

@@ -32,7 +32,7 @@ int gw_store_audit_list(json_t **rows, bool *more, char last[GW_PAGE_KEY_MAX + 1
 #define GW_SERVICE_RUNS 2u   /* the runservice's */
 /* configstore or runservice; 0 for another name. */
 unsigned gw_service_by_name(const char *name);
-int gw_store_maintenance_get(unsigned *services, struct db *db, struct err **err) MUSTCHECK;
+int gw_store_maintenance_get(unsigned *out, struct db *db, struct err **err) MUSTCHECK;
 /* ERR_INVALID when it was so already. */
 int gw_store_maintenance_set(
     struct db *db, unsigned service, bool requested, struct err **err) MUSTCHECK;

@@ -34,8 +34,8 @@ int gw_store_remote_by_ref(
 int gw_store_remote_list(struct gw_remote_list *out, struct db *db, const struct gw_page *page,
     struct err **err) MUSTCHECK;
 /* All fields, id among them. ERR_INVALID remoteSourceAlreadyExists. */
-int gw_store_remote_create(struct db *db, const struct gw_remote *r, struct err **err) MUSTCHECK;
-int gw_store_remote_update(struct db *db, const struct gw_remote *r, struct err **err) MUSTCHECK;
+int gw_store_remote_create(struct db *db, const struct gw_remote *n, struct err **err) MUSTCHECK;
+int gw_store_remote_update(struct db *db, const struct gw_remote *n, struct err **err) MUSTCHECK;
 /* Accounts there go too, projects lose their source. */
 int gw_store_remote_delete(struct db *db, const char *id, struct err **err) MUSTCHECK;
 

@@ -25,6 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define QUIET_MS 200 /* so long without a call: it waits for the reader */
+
 static void
 users_and_tokens(void **state)
 {
@@ -451,10 +453,10 @@ a_slow_reader_stops_the_reads(void **state)
 	auto_free char *text = xmalloc(size + 1);
 	auto_buf raw = BUF_INIT;
 	struct gwp_answer a;
-	int64_t deadline = clock_mono_ms() + GWP_WAIT_MS;
-	unsigned calls = 0;
+	int64_t deadline = clock_mono_ms() + GWP_WAIT_MS, last_call_ms = 0;
+	unsigned calls;
 	bool whole;
-	int fd, quiet = 0;
+	int fd;
 
 	gwp_make_bob(f);
 	memset(text, 'x', size);
@@ -462,9 +464,12 @@ a_slow_reader_stops_the_reads(void **state)
 	f->rs.log_text = text;
 	f->rs.log_ended = true;
 	fd = gwp_open(f, "GET", "/api/v1alpha" LOGS "?step=0", f->token, NULL, NULL);
-	while (quiet < 20 && clock_mono_ms() < deadline) {
+	/* Until a first call, and then none for QUIET_MS. */
+	calls = f->rs.calls;
+	while (clock_mono_ms() < (last_call_ms ? last_call_ms + QUIET_MS : deadline)) {
 		loop_run_once(f->loop, 5);
-		quiet = f->rs.calls == calls ? quiet + 1 : 0;
+		if (f->rs.calls != calls)
+			last_call_ms = clock_mono_ms();
 		calls = f->rs.calls;
 	}
 	/* Kernel buffers of both ends, ours, and one call on its way; far from the whole. */
