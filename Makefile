@@ -47,6 +47,7 @@ lib_objs_proto := $(GEN_PROTO_C:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 lib_objs_gateway := $(B)/obj/gen/gateway_schema.o
 lib_objs_runservice := $(B)/obj/gen/runservice_schema.o
 # The shims of RE2 and libjsonnet are C++.
+lib_objs_common := $(patsubst common/%.cc,$(B)/obj/common/%.o,$(wildcard common/*.cc))
 lib_objs_rundef := $(patsubst rundef/%.cc,$(B)/obj/rundef/%.o,$(wildcard rundef/*.cc))
 lib_objs_evaluate := $(patsubst evaluate/%.cc,$(B)/obj/evaluate/%.o,$(wildcard evaluate/*.cc)) $(B)/obj/gen/evaluate_std.o
 
@@ -125,6 +126,8 @@ $(B)/gen/evaluate_std.c: evaluate/std.libsonnet evaluate/std2c.sh
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 PROP := $(patsubst tests/prop/%.c,$(B)/tests/%,$(wildcard tests/prop/prop_*.c))
 STORE := $(patsubst tests/store/%.c,$(B)/tests/%,$(wildcard tests/store/test_*.c))
+# Programs that integration scripts call.
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 TEST_LIBS := $(call libpaths,$(LIBDIRS))
 TEST_HELPERS := $(patsubst tests/lib/%.c,$(B)/obj/tests/lib/%.o,$(wildcard tests/lib/*.c))
 define test_rule
@@ -132,7 +135,7 @@ $(B)/tests/%: $(B)/obj/tests/$(1)/%.o $(TEST_HELPERS) $(TEST_LIBS)
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_ALL) -lcmocka
 endef
-$(foreach k,unit prop store,$(eval $(call test_rule,$(k))))
+$(foreach k,unit prop store tools,$(eval $(call test_rule,$(k))))
 # A fuzz target replays its corpus; with SAN=fuzzer-no-link,... libFuzzer drives it (make fuzz).
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_MAIN := $(if $(findstring fuzzer,$(SAN)),,$(B)/obj/tests/fuzz/replay.o)
@@ -145,7 +148,7 @@ $(FUZZ): $(B)/tests/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(TEST_LIBS)
 # T=pattern chooses tests by name; the runner (tests/run.sh) finds the programs by their sources.
 RUN_TESTS = T='$(T)' TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh
 .PHONY: tests stores fuzzers check check-fast
-tests: $(UNIT) $(PROP) $(FUZZ)
+tests: $(UNIT) $(PROP) $(FUZZ) $(TOOLS)
 fuzzers: $(FUZZ)
 stores: $(STORE)
 check-fast:

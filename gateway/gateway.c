@@ -4,6 +4,7 @@
 #include "common/http_server.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "gateway/dropped.h"
 #include "gateway/dump.h"
 #include "gateway/git_server.h"
 #include "gateway/limit.h"
@@ -106,6 +107,7 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 		rc = listen_http(gw, err);
 	if (rc < 0)
 		return rc;
+	gw->dropped = gw_dropped_new(gw);
 	log_info("listening", LOG_STR("address", gw->cfg->listen),
 	    LOG_STR("public_url", gw->cfg->public_url));
 	return 0;
@@ -155,10 +157,11 @@ gw_stop(void *state)
 	if (gw->login_pool)
 		work_stop(gw->login_pool);
 	/* The results of the last jobs are posted: let them answer. */
-	while (any_busy(gw))
+	while (any_busy(gw) || gw_dropped_busy(gw->dropped))
 		loop_run_once(gw->loop, 10);
 	end_requests(gw);
 	gw_rs_free(gw->rs);
+	gw_dropped_free(gw->dropped);
 	gw_git_server_free(gw->git);
 	http_server_free(gw->http);
 	if (gw->db_pool)

@@ -340,7 +340,7 @@ make_plan(struct rs_act *act, struct rs_tx *tx, struct rs_kept_run *kept, struct
 	xfree_secret(act->reply, act->reply_len);
 	act->reply = NULL;
 	int rc = rs_plan_make(&act->reply, &act->reply_len, tx->db, run, task, kept->spec,
-	    kept->spec_len, tx->rs->master_key, tx->rs->cfg->lease_ms, &why);
+	    kept->spec_len, tx->rs->keys, tx->rs->cfg->lease_ms, &why);
 	if (rc == 0)
 		return 0;
 	if (rc != ERR_INTERNAL && rc != ERR_INVALID) {

@@ -3,10 +3,10 @@
 #include "common/mem.h"
 #include "runservice/actor.h"
 #include "runservice/query.h"
-#include "runservice/secrets.h"
 #include "runservice/spec.h"
 #include "runservice/state.h"
 #include "runservice/store.h"
+#include "runservice/variables.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,22 +86,6 @@ enqueue(uint64_t *number, struct rs_tx *tx, struct rs_run *run, const Millrace__
 	return rc == 0 ? rs_tx_store(tx, kept, tx->left, tx->nleft, NULL, err) : rc;
 }
 
-/* The ids of the variables' versions are run-scoped: sealed once for each run. */
-static int
-seal_variables(const struct create *c, const char *run_id, struct err **err)
-{
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < c->req->n_variables; i++) {
-		char version[40];
-		const Millrace__Pair *v = c->req->variables[i];
-		rc = rs_secret_seal(
-		    version, c->tx->db, run_id, v->value, c->tx->rs->master_key, err);
-		if (rc == 0)
-			rc = rs_store_variable_put(c->tx->db, run_id, v->name, version, err);
-	}
-	return rc;
-}
-
 static int
 create_one(
     struct create *c, Millrace__RunSpec *spec, Millrace__RunCreateReply *reply, struct err **err)
@@ -125,7 +109,7 @@ create_one(
 		reply->ids[reply->n_ids++] = xstrdup(run.id);
 		rs_run_fini(&run);
 	} else {
-		rc = seal_variables(c, run.id, err);
+		rc = rs_variables_give(c->tx->db, c->tx->rs->keys, c->req, spec, run.id, err);
 		if (rc == 0) {
 			uint64_t number = 0;
 			rc = enqueue(&number, c->tx, &run, spec, err);
@@ -209,16 +193,7 @@ check_request(const Millrace__RunCreateRequest *req, struct err **err)
 		return err_set(err, ERR_INVALID, "request_id is not a UUID");
 	if (req->n_runs > RS_CREATE_RUNS_MAX)
 		return err_set(err, ERR_INVALID, "more than %d runs at once", RS_CREATE_RUNS_MAX);
-	if (req->n_variables > RS_CREATE_VARIABLES_MAX)
-		return err_set(err, ERR_INVALID, "more than %d variables", RS_CREATE_VARIABLES_MAX);
-	for (size_t i = 0; i < req->n_variables; i++) {
-		for (size_t j = 0; j < i; j++) {
-			if (strcmp(req->variables[i]->name, req->variables[j]->name) == 0)
-				return err_set(err, ERR_INVALID, "variable %.100s is given twice",
-				    req->variables[i]->name);
-		}
-	}
-	return 0;
+	return rs_variables_check(req, err);
 }
 
 void

@@ -21,6 +21,7 @@
 
 struct db;
 struct http_server;
+struct rs_keyring;
 struct rs_leader;
 struct rs_batches;
 struct rs_executors;
@@ -35,13 +36,14 @@ struct rs {
 	struct loop *loop;
 	const struct rs_config *cfg;
 	int lock_fd;
-	char holder[40]; /* identity of this replica */
-	uint8_t master_key[CRYPTO_KEY_LEN], gateway_key[CRYPTO_KEY_LEN], object_key[CRYPTO_KEY_LEN];
-	struct rs_map keys; /* of executors, as their files had them */
+	char holder[40];         /* identity of this replica */
+	struct rs_keyring *keys; /* master keys; any thread */
+	uint8_t gateway_key[CRYPTO_KEY_LEN], object_key[CRYPTO_KEY_LEN];
+	struct rs_map executor_keys; /* as their files had them */
 	struct objstore *objects;
 	struct work_pool *db_pool, *io_pool;
 	struct rpc_server *rpc;
-	struct rpc_method *methods; /* both tables of methods, for the server */
+	struct rpc_method *methods; /* all tables of methods, for the server */
 	struct http_server *http;
 	struct rs_leader *leader;
 	struct rs_batches *batches;

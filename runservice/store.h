@@ -13,6 +13,8 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "runservice/cache_key.h"
+#include "runservice/keyring.h"
+#include "runservice/resolve.h"
 #include "runservice/run.h"
 
 #include <stdbool.h>
@@ -122,16 +124,84 @@ int rs_store_attempts_expired(
     struct rs_attempt_row **rows, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 
 /* --- store_secret.c --- */
-int rs_store_secret_put(struct db *db, const char *id, const char *run_id, const void *wrapped,
-    size_t wrapped_len, const void *sealed, size_t sealed_len, struct err **err) MUSTCHECK;
+#define RS_WRAPPED_LEN (CRYPTO_KEY_LEN + CRYPTO_SEAL_OVERHEAD)
+struct rs_sealed {
+	char version[ID_LEN + 1];       /* "" = no row */
+	char master[RS_KEY_ID_LEN + 1]; /* what the data key is wrapped by */
+	void *wrapped, *sealed;         /* data key, value */
+	size_t wrapped_len, sealed_len;
+};
+void rs_sealed_fini(struct rs_sealed *row);
+/* run_id NULL: of no single run. */
+int rs_store_secret_put(struct db *db, const char *id, const char *run_id, const char *master,
+    const struct rs_sealed *row, struct err **err) MUSTCHECK;
 int rs_store_variable_put(struct db *db, const char *run_id, const char *name, const char *version,
     struct err **err) MUSTCHECK;
 int rs_store_variables_copy(
     struct db *db, const char *from_run, const char *to_run, struct err **err) MUSTCHECK;
 /* ERR_NOTFOUND when the run has no such variable. */
-int rs_store_secret_get(char version[ID_LEN + 1], void **wrapped, size_t *wrapped_len,
-    void **sealed, size_t *sealed_len, struct db *db, const char *run_id, const char *name,
+int rs_store_secret_get(struct rs_sealed *row, struct db *db, const char *run_id, const char *name,
     struct err **err) MUSTCHECK;
+/* One that was stored before keys were noted. */
+int rs_store_secret_unkeyed(struct rs_sealed *row, struct db *db, struct err **err) MUSTCHECK;
+int rs_store_own_key_get(
+    struct rs_sealed *row, struct db *db, const char *name, struct err **err) MUSTCHECK;
+int rs_store_own_key_put(
+    struct db *db, const char *name, const char *version, struct err **err) MUSTCHECK;
+int rs_store_own_keys_drop(struct db *db, struct err **err) MUSTCHECK;
+/* The youngest; it is not dropped before the transaction ends. */
+int rs_store_master_current(struct rs_key_id *id, struct db *db, struct err **err) MUSTCHECK;
+/* Oldest first, malloc'ed. */
+int rs_store_master_list(
+    struct rs_key_id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
+/* From now on the current one. What is without a key is noted as sealed under it. */
+int rs_store_master_add(struct db *db, const char *id, struct err **err) MUSTCHECK;
+/* ERR_INVALID while something is sealed under it. */
+int rs_store_master_drop(struct db *db, const char *id, struct err **err) MUSTCHECK;
+/* At most max versions under a key, locked. */
+int rs_store_secrets_under(struct rs_sealed **rows, size_t *n, struct db *db, const char *master,
+    size_t max, struct err **err) MUSTCHECK;
+int rs_store_secret_rewrap(struct db *db, const struct rs_sealed *row, const char *master,
+    const void *wrapped, size_t len, struct err **err) MUSTCHECK;
+
+/* --- store_scope.c: secrets and variables of projects and project groups --- */
+/* Who writes scopes is alone; who reads a consistent picture of them shares. Until the transaction
+ * ends. */
+int rs_store_scopes_lock(struct db *db, bool alone, struct err **err) MUSTCHECK;
+/* What a chain of scopes defines: the variables of these names (NULL: all) and the secrets that
+ * they name. Sorted. */
+int rs_store_definitions(struct rs_definitions *d, struct db *db, const char *const *scopes,
+    size_t nscopes, const char *const *names, size_t nnames, struct err **err) MUSTCHECK;
+void rs_definitions_fini(struct rs_definitions *d);
+int rs_store_run_variables_put(struct db *db, const char *run_id, const char *const *names,
+    const char *const *versions, size_t n, struct err **err) MUSTCHECK;
+struct rs_secret_row {
+	char id[ID_LEN + 1], scope[ID_LEN + 1];
+	char *name, *type;
+};
+void rs_secret_rows_free(struct rs_secret_row *rows, size_t n);
+/* Nearest first, then by name. */
+int rs_store_secret_list(struct rs_secret_row **rows, size_t *n, struct db *db,
+    const char *const *scopes, size_t nscopes, struct err **err) MUSTCHECK;
+enum rs_scoped { RS_SCOPED_SECRET, RS_SCOPED_VARIABLE };
+/* id is "" when there is none of that name. */
+int rs_store_scoped_id(char id[ID_LEN + 1], struct db *db, enum rs_scoped kind, const char *scope,
+    const char *name, struct err **err) MUSTCHECK;
+int rs_store_scoped_count(
+    size_t *n, struct db *db, enum rs_scoped kind, const char *scope, struct err **err) MUSTCHECK;
+int rs_store_scoped_remove(
+    struct db *db, enum rs_scoped kind, const char *id, struct err **err) MUSTCHECK;
+/* ERR_CONFLICT when the name is taken. exists: renamed; its data is dropped and added apart. */
+int rs_store_secret_add(
+    struct db *db, const struct rs_secret_row *s, bool exists, struct err **err) MUSTCHECK;
+int rs_store_secret_data_add(struct db *db, const char *id, const char *key, const char *version,
+    struct err **err) MUSTCHECK;
+/* With its versions, but for those that runs refer to. */
+int rs_store_secret_data_drop(struct db *db, const char *id, struct err **err) MUSTCHECK;
+int rs_store_variable_add(struct db *db, const char *id, const char *scope, const char *name,
+    const void *spec, size_t len, bool exists, struct err **err) MUSTCHECK;
+int rs_store_scopes_drop(
+    struct db *db, const char *const *scopes, size_t n, struct err **err) MUSTCHECK;
 
 /* --- store_log.c --- */
 struct rs_segment {

@@ -11,7 +11,6 @@
 #include "common/crypto.h"
 #include "common/buf.h"
 #include "common/mem.h"
-#include "runservice/secrets.h"
 #include "runservice/store.h"
 #include "runservice/store_write.h"
 
@@ -315,34 +314,6 @@ attempts_are_fenced(void **state)
 }
 
 static void
-secrets_open_under_their_key_only(void **state)
-{
-	struct fixture *f = *state;
-	uint8_t master[CRYPTO_KEY_LEN] = { 1, 2, 3 }, other[CRYPTO_KEY_LEN] = { 4 };
-	char version[40], *value = NULL;
-	struct id run = id_new(), again = id_new();
-	auto_result *r = NULL;
-	OK(rs_secret_seal(version, f->db, run.s, "p4ssw0rd-text", master, &err));
-	OK(rs_store_variable_put(f->db, run.s, "pass", version, &err));
-	OK(rs_secret_open(&value, f->db, run.s, "pass", master, &err));
-	assert_string_equal(value, "p4ssw0rd-text");
-	free(value);
-	OK(rs_secret_open(&value, f->db, run.s, "other", master, &err));
-	assert_string_equal(value, "");
-	free(value);
-	FAILS(ERR_INVALID, rs_secret_open(&value, f->db, run.s, "pass", other, &err));
-	OK(rs_store_variables_copy(f->db, run.s, again.s, &err));
-	OK(rs_secret_open(&value, f->db, again.s, "pass", master, &err));
-	assert_string_equal(value, "p4ssw0rd-text");
-	free(value);
-	OK(db_exec_sql(&r, f->db,
-	    "select count(*) as n from secret_versions where position('p4ssw0rd' in "
-	    "encode(sealed, 'escape')) > 0",
-	    &err));
-	assert_int_equal(db_i64(r, 0, "n"), 0);
-}
-
-static void
 log_segments_are_found_by_offset(void **state)
 {
 	struct fixture *f = *state;
@@ -481,7 +452,6 @@ main(void)
 		TEST(a_run_comes_back_as_it_went),
 		TEST(numbers_and_history_are_per_owner),
 		TEST(attempts_are_fenced),
-		TEST(secrets_open_under_their_key_only),
 		TEST(log_segments_are_found_by_offset),
 		TEST(archives_exist_when_complete),
 		TEST(requests_are_answered_once),
