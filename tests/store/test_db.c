@@ -324,12 +324,13 @@ tx_looks_twice(struct db *db, void *arg, struct err **err)
 {
 	struct tx *t = arg;
 	auto_err refused = NULL;
+	auto_result *r = NULL;
 	int64_t before = count(db);
 	put(t->other, ++t->calls);
 	assert_int_equal(count(db), before);
 	if (t->fail_until == 0)
 		return 0;
-	(void)!db_query(NULL, db, &refused, "add", DB_TEXT("n"), DB_I64(1));
+	(void)!db_query(&r, db, &refused, "add", DB_TEXT("n"), DB_I64(1));
 	return refused ? err_set(err, ERR_INVALID, "%s", err_msg(refused)) : 0;
 }
 
