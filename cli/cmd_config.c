@@ -55,14 +55,13 @@ diags_json(const struct cli_definition *def, bool valid)
 }
 
 static int
-report(const struct cli *c, const struct cli_definition *d)
+report(const struct cli *c, const struct cli_definition *d, json_t *list)
 {
 	bool strict = cli_flag(c, "strict") && (d->diags.n || d->diags.dropped);
 	bool valid = d->valid && !strict;
 
 	if (c->json) {
-		auto_json *j = diags_json(d, valid);
-		cli_print_json(j);
+		json_array_append_new(list, diags_json(d, valid));
 	} else {
 		cli_definition_complain(d);
 		if (valid)
@@ -72,20 +71,36 @@ report(const struct cli *c, const struct cli_definition *d)
 }
 
 static int
-config_check(struct cli *c)
+check_file(const struct cli *c, const char *file, const struct cli_context *x, json_t *list)
 {
-	struct cli_context x;
 	struct cli_definition d = { 0 };
 	struct err *err = NULL;
-	int rc = cli_context_parse(&x, c, &err);
+	int rc = cli_definition_load(&d, c, file, x, &err);
 
-	if (rc < 0)
-		return cli_fail(err);
-	rc = cli_definition_load(&d, c, &x, &err);
-	rc = rc < 0 ? cli_fail(err) : report(c, &d);
+	rc = rc < 0 ? cli_fail(err) : report(c, &d, list);
 	cli_definition_fini(&d);
-	cli_context_fini(&x);
 	return rc;
+}
+
+/* All files are checked, whatever is wrong with the first ones. */
+static int
+config_check(struct cli *c)
+{
+	auto_json *list = json_array();
+	struct cli_context x;
+	struct err *err = NULL;
+	int worst;
+
+	if (cli_context_parse(&x, c, &err) < 0)
+		return cli_fail(err);
+	worst = check_file(c, c->nargs ? c->args[0] : NULL, &x, list);
+	for (size_t i = 1; i < c->nargs; i++)
+		worst |= check_file(c, c->args[i], &x, list);
+	/* Of one file alone it is no list. */
+	if (c->json && (c->nargs > 1 || json_array_size(list)))
+		cli_print_json(c->nargs > 1 ? list : json_array_get(list, 0));
+	cli_context_fini(&x);
+	return worst;
 }
 
 static const struct cli_opt check_opts[] = {
@@ -95,10 +110,10 @@ static const struct cli_opt check_opts[] = {
 };
 const struct cli_command cli_config_check = {
 	.words = { "config", "check" },
-	.args = "[FILE]",
-	.max_args = 1,
+	.args = "[FILE...]",
+	.max_args = SIZE_MAX,
 	.opts = check_opts,
 	.run = config_check,
-	.summary = "check a run definition without a server; FILE \"-\" reads standard input",
+	.summary = "check run definitions without a server; FILE \"-\" reads standard input",
 	.example = "millrace config check .agola/config.yml",
 };

@@ -248,7 +248,7 @@ config_show(struct cli *c)
 
 	if (rc < 0)
 		return cli_fail(err);
-	rc = cli_definition_load(&d, c, &x, &err);
+	rc = cli_definition_load(&d, c, c->nargs ? c->args[0] : NULL, &x, &err);
 	rc = rc < 0 ? cli_fail(err) : print(c, &d, &x);
 	cli_definition_fini(&d);
 	cli_context_fini(&x);

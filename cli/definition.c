@@ -336,11 +336,11 @@ is_program(const struct cli *c, const char *file)
 }
 
 static int
-choose(const char **file, const struct cli *c, struct err **err)
+choose(const char **file, const struct cli *c, const char *given, struct err **err)
 {
 	const char *format = cli_get(c, "format");
 
-	*file = c->nargs ? c->args[0] : default_file();
+	*file = given ? given : default_file();
 	if (!*file)
 		return err_set(err, ERR_NOTFOUND,
 		    "there is no .agola/config.jsonnet, .json, .yml or .yaml here: name a file");
@@ -353,11 +353,11 @@ choose(const char **file, const struct cli *c, struct err **err)
 }
 
 int
-cli_definition_load(
-    struct cli_definition *d, const struct cli *c, const struct cli_context *x, struct err **err)
+cli_definition_load(struct cli_definition *d, const struct cli *c, const char *given,
+    const struct cli_context *x, struct err **err)
 {
 	const char *file, *shown;
-	int rc = choose(&file, c, err);
+	int rc = choose(&file, c, given, err);
 
 	*d = (struct cli_definition){ 0 };
 	if (rc == 0)

@@ -38,10 +38,10 @@ struct cli_definition {
 	struct rundef *def; /* when valid */
 	struct rundef_diags diags;
 };
-/* The file is the command's argument or the first of eval_files. A definition that is wrong is no
- * error. Free also after an error. */
-int cli_definition_load(struct cli_definition *d, const struct cli *c, const struct cli_context *x,
-    struct err **err) MUSTCHECK;
+/* given: the file, "-" for standard input, or NULL for the first of eval_files. A definition that
+ * is wrong is no error. Free also after an error. */
+int cli_definition_load(struct cli_definition *d, const struct cli *c, const char *given,
+    const struct cli_context *x, struct err **err) MUSTCHECK;
 void cli_definition_complain(const struct cli_definition *d); /* all problems, on stderr */
 void cli_definition_fini(struct cli_definition *d);
 

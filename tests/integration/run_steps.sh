@@ -228,7 +228,7 @@ cat >"$T/jsonnet/ci/lib.libsonnet" <<'JSONNET'
   steps: [{ run: { name: 'says', tty: false, command: importstr 'says.sh' } }],
 } }
 JSONNET
-echo 'echo "it is $WHO"' >"$T/jsonnet/ci/says.sh"
+echo "echo \"it is \$WHO\"" >"$T/jsonnet/ci/says.sh"
 directrun jsonnet
 tap_is "a definition in Jsonnet runs" "$RUN_STATUS:$(run_field "$RUN" .name)" "0:branch"
 tap_is "what it imports is of the commit" "$(step_log "$RUN" a 0)$(step_log "$RUN" b 0)" "it is ait is b"

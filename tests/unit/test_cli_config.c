@@ -266,6 +266,28 @@ test_unreadable(void **state)
 }
 
 static void
+test_several_files(void **state)
+{
+	static const char *const all[] = { "a.yml", "none.yml", "other.jsonnet", NULL };
+	static const char *const json[] = { "--json", "a.yml", "other.jsonnet", NULL };
+	auto_json *j = NULL;
+
+	(void)state;
+	put("a.yml", BAD);
+	put("other.jsonnet", "{runs: [{name: 'r'}]}");
+	assert_int_equal(run_words(&cli_config_check, all), 1);
+	assert_non_null(strstr(errors, "a.yml:4:5: "));
+	assert_non_null(strstr(errors, "millrace: open none.yml: "));
+	assert_string_equal(out, "other.jsonnet: valid\n");
+	assert_int_equal(run_words(&cli_config_check, json), 1);
+	assert_int_equal(json_parse(&j, out, strlen(out), NULL), 0);
+	assert_int_equal(json_array_size(j), 2);
+	assert_false(json_flag(json_array_get(j, 0), "valid", true));
+	assert_true(json_flag(json_array_get(j, 1), "valid", false));
+	assert_int_equal(run_words(&cli_config_check, json + 2), 0);
+}
+
+static void
 test_jsonnet(void **state)
 {
 	(void)state;
@@ -498,6 +520,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_default_files),
 		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_several_files),
 		cmocka_unit_test(test_jsonnet),
 		cmocka_unit_test(test_imports_stay_inside),
 		cmocka_unit_test(test_show),
