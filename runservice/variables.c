@@ -41,11 +41,7 @@ rs_scopes_check(char *const *scopes, size_t n, struct err **err)
 static int
 check_source(const Millrace__RunSource *s, struct err **err)
 {
-	static const char *const trusts[] = { "branch", "pull_request", "fork", NULL };
 	static const char *const types[] = { "branch", "tag", "pull_request", NULL };
-	if (!one_of(trusts, s->trust))
-		return err_set(
-		    err, ERR_INVALID, "unknown trust; known are branch, pull_request and fork");
 	if (!one_of(types, s->ref_type))
 		return err_set(
 		    err, ERR_INVALID, "unknown ref_type; known are branch, tag and pull_request");
@@ -173,10 +169,12 @@ give(struct db *db, const Millrace__RunSource *s, const char *run_id, const stru
 	return rc;
 }
 
+/* Who does not say how far a run is trusted is not trusted. */
 static bool
-may_have(const Millrace__RunSource *s)
+may_have(const Millrace__RunSource *s, const Millrace__RunSpec *spec)
 {
-	return s && s->n_scopes > 0 && (strcmp(s->trust, "fork") != 0 || s->vars_to_fork);
+	return s && s->n_scopes > 0 &&
+	       (spec->trust > MILLRACE__TRUST__TRUST_FORK || s->vars_to_fork);
 }
 
 int
@@ -186,7 +184,7 @@ rs_variables_give(struct db *db, struct rs_keyring *keys, const Millrace__RunCre
 	struct names names = { NULL, 0, 0 };
 	if (req->n_variables > 0)
 		return seal_given(db, keys, req, run_id, err);
-	if (!may_have(req->source))
+	if (!may_have(req->source, spec))
 		return 0;
 	int rc = names_of(&names, spec, err);
 	if (rc == 0 && names.n > 0)
