@@ -6,11 +6,38 @@ static const struct cli_opt name_opts[] = {
 	{ "username", 'n', CLI_TEXT, true, NULL, "the user's name" },
 	{ 0 },
 };
+static const struct cli_opt create_opts[] = {
+	{ "username", 'n', CLI_TEXT, true, NULL, "the user's name" },
+	{ "admin", 0, CLI_FLAG, false, "false", "make the user an administrator" },
+	{ "link", 0, CLI_FLAG, false, "false",
+	    "print a one-time link with which the user sets a password" },
+	{ 0 },
+};
 static const struct cli_opt token_opts[] = {
 	{ "username", 'n', CLI_TEXT, true, NULL, "the user's name" },
 	{ "tokenname", 't', CLI_TEXT, true, NULL, "a name for the token" },
 	{ 0 },
 };
+
+/* The URL alone on stdout. */
+static int
+print_link(struct cli *c)
+{
+	struct err *err = NULL;
+	auto_free char *name = cli_api_escape(cli_get(c, "username"));
+	auto_free char *path = xasprintf("/users/%s/passwordlink", name);
+	auto_json *link = NULL;
+
+	if (cli_api_call(c, "POST", path, NULL, &link, &err))
+		return cli_fail(err);
+	if (c->json)
+		return cli_print_json(link);
+	auto_free char *url = cli_clean(json_text(link, "url"));
+	auto_free char *until = cli_clean(json_text(link, "expires_at"));
+	fprintf(stderr, "works once, until %s:\n", until);
+	puts(url);
+	return 0;
+}
 
 static int
 user_create(struct cli *c)
@@ -19,14 +46,17 @@ user_create(struct cli *c)
 	auto_json *body = json_pack("{s:s}", "username", cli_get(c, "username"));
 	auto_json *user = NULL;
 
+	if (cli_flag(c, "admin"))
+		json_object_set_new(body, "admin", json_true());
 	if (cli_api_call(c, "POST", "/users", body, &user, &err))
 		return cli_fail(err);
-	if (c->json)
-		return cli_print_json(user);
 	const char *id = json_text(user, "id");
-	fprintf(
-	    stderr, "user \"%s\" created, id %s\n", cli_get(c, "username"), id ? id : "unknown");
-	return 0;
+	if (!c->json || cli_flag(c, "link"))
+		fprintf(stderr, "user \"%s\" created, id %s\n", cli_get(c, "username"),
+		    id ? id : "unknown");
+	if (cli_flag(c, "link"))
+		return print_link(c);
+	return c->json ? cli_print_json(user) : 0;
 }
 
 static int
@@ -101,10 +131,17 @@ token_delete(struct cli *c)
 
 const struct cli_command cli_user_create = {
 	.words = { "user", "create" },
-	.opts = name_opts,
+	.opts = create_opts,
 	.run = user_create,
 	.summary = "create a user (administrator)",
 	.example = "millrace user create --username alice --token $MILLRACE_ADMIN_TOKEN",
+};
+const struct cli_command cli_user_passwordlink = {
+	.words = { "user", "passwordlink" },
+	.opts = name_opts,
+	.run = print_link,
+	.summary = "print a one-time link that sets a user's password (administrator)",
+	.example = "millrace user passwordlink --username alice",
 };
 const struct cli_command cli_user_delete = {
 	.words = { "user", "delete" },

@@ -19,6 +19,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_config_check,
 	&cli_config_schema,
 	&cli_user_create,
+	&cli_user_passwordlink,
 	&cli_user_delete,
 	&cli_user_list,
 	&cli_user_token_create,

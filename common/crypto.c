@@ -70,6 +70,22 @@ crypto_unhex(uint8_t *out, size_t n, const char *hex, struct err **err)
 	return 0;
 }
 
+_Static_assert(crypto_pwhash_STRBYTES == CRYPTO_PASSWORD_LEN, "password text");
+
+bool
+crypto_password_hash(char out[CRYPTO_PASSWORD_LEN], const char *password)
+{
+	return crypto_pwhash_str_alg(out, password, strlen(password),
+	           crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE,
+	           crypto_pwhash_ALG_ARGON2ID13) == 0;
+}
+
+bool
+crypto_password_ok(const char *hash, const char *password)
+{
+	return crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
+}
+
 struct crypto_hash *
 crypto_hash_new(void)
 {

@@ -27,6 +27,12 @@ void crypto_hex(char *out, const void *p, size_t n);       /* out holds 2n + 1 *
 int crypto_unhex(
     uint8_t *out, size_t n, const char *hex, struct err **err) MUSTCHECK; /* exactly n bytes */
 
+/* Passwords as argon2id texts. Slow and hungry on purpose (tens of milliseconds, 64 MiB): worker
+ * threads only. False when memory is out. */
+#define CRYPTO_PASSWORD_LEN 128 /* bytes of such a text, with its end */
+bool crypto_password_hash(char out[CRYPTO_PASSWORD_LEN], const char *password);
+bool crypto_password_ok(const char *hash, const char *password);
+
 /* Incremental SHA-256. */
 struct crypto_hash;
 struct crypto_hash *crypto_hash_new(void);

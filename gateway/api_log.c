@@ -116,6 +116,7 @@ start(struct log_stream *s)
 	s->started = true;
 	http_reply_header(http, "Cache-Control", "no-cache");
 	http_reply_header(http, "X-Content-Type-Options", "nosniff");
+	gw_reply_headers(s->rq, 200);
 	http_stream_start(http, 200, "text/plain;charset=UTF-8");
 }
 
@@ -265,7 +266,7 @@ gw_api_log_get(struct gw_req *rq)
 		gw_reply_err(rq, &err);
 		return;
 	}
-	q.owner = gw_req_printf(rq, "/user/%s", rq->target.id);
+	q.owner = gw_req_run_owner(rq);
 	q.task_id = text(gw_req_param(rq, "t"));
 	s = xcalloc(1, sizeof(*s));
 	s->rq = rq;
@@ -309,7 +310,7 @@ gw_api_log_delete(struct gw_req *rq)
 		gw_reply_err(rq, &err);
 		return;
 	}
-	q.owner = gw_req_printf(rq, "/user/%s", rq->target.id);
+	q.owner = gw_req_run_owner(rq);
 	q.task_id = text(gw_req_param(rq, "t"));
 	gw_rs_log_delete(rq->gw->rs, &q, deleted, rq);
 }

@@ -20,6 +20,18 @@ gw_api_version(struct gw_req *rq)
 	    rq, 200, json_pack("{s:s, s:s}", "service", "gateway", "version", daemon_version()));
 }
 
+/* For web pages: a script that says where the API is. */
+void
+gw_api_config_js(struct gw_req *rq)
+{
+	auto_json *config =
+	    json_pack("{s:s, s:s}", "API_URL", rq->gw->cfg->public_url, "API_BASE_PATH", GW_API);
+	auto_free char *text = json_print(config);
+	const char *script = gw_req_printf(rq, "window.CONFIG = %s;\n", text);
+
+	gw_reply_bytes(rq, 200, "application/javascript", script, strlen(script));
+}
+
 void
 gw_api_healthz(struct gw_req *rq)
 {

@@ -31,19 +31,13 @@ run_number(uint64_t *out, const char *text, struct err **err)
 	return 0;
 }
 
-static char *
-owner_of(struct gw_req *rq)
-{
-	return gw_req_printf(rq, "/user/%s", rq->target.id);
-}
-
 /* Owner and number of a single run's route; false when the request was answered. */
 static bool
 run_of(struct gw_req *rq, const char **owner, uint64_t *number)
 {
 	struct err *err = NULL;
 
-	*owner = owner_of(rq);
+	*owner = gw_req_run_owner(rq);
 	if (run_number(number, gw_req_param(rq, "n"), &err) == 0)
 		return true;
 	gw_reply_err(rq, &err);
@@ -194,7 +188,7 @@ list_parse(struct run_list *l, struct err **err)
 	if (rc == 0)
 		rc = cursor && *cursor ? list_from_cursor(l, cursor, err) : list_from_query(l, err);
 	if (rc == 0)
-		rc = gw_group_below(&group, owner_of(rq), l->subgroup, err);
+		rc = gw_group_below(&group, gw_req_run_owner(rq), l->subgroup, err);
 	if (rc < 0)
 		return rc;
 	l->q.group = gw_req_own(rq, group);
@@ -396,7 +390,7 @@ approved(const void *reply, struct err **err, void *arg)
 	if ((*err)->code == ERR_CONFLICT && !(*err)->slug) {
 		uint64_t number = strtoull(gw_req_param(rq, "n"), NULL, 10); /* checked before */
 
-		gw_rs_run_get(rq->gw->rs, owner_of(rq), number, NULL, approval_refused, rq);
+		gw_rs_run_get(rq->gw->rs, gw_req_run_owner(rq), number, NULL, approval_refused, rq);
 		return;
 	}
 	/* An unknown task is the caller's mistake here: 400. */

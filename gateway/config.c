@@ -6,6 +6,25 @@
 
 #define KEY(field) offsetof(struct gw_config, field)
 
+static int
+parse_origins(void *at, const struct yaml_node *node, struct err **err)
+{
+	struct gw_origin_list *l = at;
+	int rc = 0;
+
+	if (node->type != YAML_LIST)
+		return err_set(err, ERR_INVALID, "must be a list of origins");
+	for (size_t i = 0; rc == 0 && i < node->n; i++)
+		rc = gw_origin_list_add(l, node->items[i]->text ? node->items[i]->text : "", err);
+	return rc;
+}
+
+static void
+free_origins(void *at)
+{
+	gw_origin_list_fini(at);
+}
+
 const struct config_key gw_config_keys[] = {
 	{ .name = "listen",
 	    .type = CONFIG_TEXT,
@@ -65,6 +84,44 @@ const struct config_key gw_config_keys[] = {
 	    .min = 1,
 	    .max = 64,
 	    .help = "Threads that talk to PostgreSQL, one connection each." },
+	{ .name = "web_url",
+	    .type = CONFIG_TEXT,
+	    .offset = KEY(web_url),
+	    .help = "URL under which browsers reach the web pages; without it public_url." },
+	{ .name = "cookie_key_file",
+	    .type = CONFIG_TEXT,
+	    .offset = KEY(cookie_key_file),
+	    .help = "File with 64 hex digits that sign cookies; without it made in data_dir. "
+	            "Several gateways need the same one." },
+	{ .name = "secret_key_file",
+	    .type = CONFIG_TEXT,
+	    .offset = KEY(secret_key_file),
+	    .help = "File with 64 hex digits that seal git hosts' secrets in the database; without "
+	            "it made in data_dir. Several gateways need the same one." },
+	{ .name = "session_duration",
+	    .type = CONFIG_DURATION,
+	    .offset = KEY(session_ms),
+	    .text_default = "12h",
+	    .min = 60000,
+	    .max = 31536000000,
+	    .help = "How long a login lasts without use." },
+	{ .name = "unsecure_cookies",
+	    .type = CONFIG_BOOL,
+	    .offset = KEY(unsecure_cookies),
+	    .text_default = "false",
+	    .help = "Cookies that browsers keep over plain HTTP too; for trials only." },
+	{ .name = "allowed_origins",
+	    .type = CONFIG_CUSTOM,
+	    .offset = KEY(allowed_origins),
+	    .parse = parse_origins,
+	    .free = free_origins,
+	    .help = "List of origins whose web pages may use the API, e.g. "
+	            "https://ci.example.org." },
+	{ .name = "organization_member_adding_mode",
+	    .type = CONFIG_TEXT,
+	    .offset = KEY(organization_member_adding_mode),
+	    .text_default = "direct",
+	    .help = "How an organization's owner adds members: direct, or invitation." },
 };
 const size_t gw_config_nkeys = ARRAY_LEN(gw_config_keys);
 
@@ -74,17 +131,44 @@ is_set(const char *text)
 	return text && *text;
 }
 
+bool
+gw_config_invites(const struct gw_config *cfg)
+{
+	const char *mode = cfg->organization_member_adding_mode;
+
+	return mode && strcmp(mode, "invitation") == 0;
+}
+
+/* Cuts slashes off the end. */
+static int
+check_url(char *url, const char *name, struct err **err)
+{
+	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+		return err_set(err, ERR_INVALID,
+		    "%s: must begin with http:// or https://, it is %s", name, url);
+	for (size_t n = strlen(url); n > 0 && url[n - 1] == '/'; n--)
+		url[n - 1] = '\0';
+	return 0;
+}
+
 int
 gw_config_check(void *arg, struct err **err)
 {
 	struct gw_config *cfg = arg;
+	const char *mode = cfg->organization_member_adding_mode;
 
-	if (strncmp(cfg->public_url, "http://", 7) != 0 &&
-	    strncmp(cfg->public_url, "https://", 8) != 0)
+	if (check_url(cfg->public_url, "public_url", err) < 0)
+		return ERR_INVALID;
+	if (!is_set(cfg->web_url)) {
+		free(cfg->web_url);
+		cfg->web_url = xstrdup(cfg->public_url);
+	} else if (check_url(cfg->web_url, "web_url", err) < 0) {
+		return ERR_INVALID;
+	}
+	if (strcmp(mode, "direct") != 0 && strcmp(mode, "invitation") != 0)
 		return err_set(err, ERR_INVALID,
-		    "public_url: must begin with http:// or https://, it is %s", cfg->public_url);
-	for (size_t n = strlen(cfg->public_url); n > 0 && cfg->public_url[n - 1] == '/'; n--)
-		cfg->public_url[n - 1] = '\0';
+		    "organization_member_adding_mode: must be direct or invitation, it is %s",
+		    mode);
 	if (is_set(cfg->cert_file) != is_set(cfg->key_file))
 		return err_set(err, ERR_INVALID, "cert_file and key_file: give both or none");
 	if (cfg->data_dir[0] != '/')

@@ -6,6 +6,7 @@
 
 #include "common/config.h"
 #include "common/crypto.h"
+#include "gateway/origin.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +23,14 @@ struct gw_config {
 	char *cert_file;
 	char *key_file;
 	int64_t db_threads;
+	char *web_url; /* of the web pages, without trailing slash; public_url unless given */
+	char *cookie_key_file, *secret_key_file; /* NULL: made in data_dir */
+	int64_t session_ms;                      /* life of a login */
+	bool unsecure_cookies;
+	struct gw_origin_list allowed_origins;
+	char *organization_member_adding_mode; /* direct | invitation */
 };
+bool gw_config_invites(const struct gw_config *cfg);
 
 extern const struct config_key gw_config_keys[];
 extern const size_t gw_config_nkeys;

@@ -81,10 +81,11 @@ gw_dump(void *arg)
 		    json_pack("{s:s, s:s, s:I, s:b}", "method", http_req_method_name(rq->http),
 		        "route", rq->route->pattern, "age_ms",
 		        (json_int_t)((us - rq->started_us) / 1000), "on_worker", rq->busy));
-	out = json_pack("{s:s, s:s, s:{s:b, s:I}, s:{s:o, s:o}}", "daemon", "millrace-gateway",
+	out = json_pack("{s:s, s:s, s:{s:b, s:I}, s:{s:o, s:o, s:o}}", "daemon", "millrace-gateway",
 	    "time", now, "runservice", "connected", gw_rs_connected(gw->rs), "calls",
 	    (json_int_t)gw_rs_pending(gw->rs), "queues", "db", queue(gw->db_pool, GW_DB_QUEUE_MAX),
-	    "git", queue(gw->git_pool, GW_GIT_QUEUE_MAX));
+	    "git", queue(gw->git_pool, GW_GIT_QUEUE_MAX), "login",
+	    queue(gw->login_pool, GW_LOGIN_QUEUE_MAX));
 	json_object_set_new(out, "http",
 	    json_pack("{s:I, s:I, s:I, s:o}", "connections", (json_int_t)load.connections,
 	        "requests", (json_int_t)load.requests, "body_bytes", (json_int_t)load.body_bytes,

@@ -6,6 +6,7 @@
 #include "common/mem.h"
 #include "gateway/dump.h"
 #include "gateway/git_server.h"
+#include "gateway/limit.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
@@ -46,6 +47,14 @@ make_pools(struct gateway *gw)
 	                                     .thread_init = db_thread_init,
 	                                     .thread_fini = db_thread_fini,
 	                                     .arg = gw });
+	gw->login_pool = work_new(gw->loop, &(struct work_options){ .name = "login",
+	                                        .threads = 1,
+	                                        .queue_max = GW_LOGIN_QUEUE_MAX,
+	                                        .thread_init = db_thread_init,
+	                                        .thread_fini = db_thread_fini,
+	                                        .arg = gw });
+	gw->login_names = gw_limit_new(GW_LOGIN_NAME_BURST, GW_LOGIN_NAME_REFILL_MS);
+	gw->login_peers = gw_limit_new(GW_LOGIN_PEER_BURST, GW_LOGIN_PEER_REFILL_MS);
 	gw->git_pool = work_new(gw->loop,
 	    &(struct work_options){
 	        .name = "git", .threads = GW_GIT_THREADS, .queue_max = GW_GIT_QUEUE_MAX });
@@ -81,6 +90,8 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	crypto_init();
 	gw_meter_init();
 	rc = make_data_dir(gw->cfg->data_dir, err);
+	if (rc == 0)
+		rc = gw_keys_load(&gw->keys, gw->cfg, err);
 	if (rc == 0 && gw_store_migrate(gw->cfg->database, err) < 0)
 		rc = err_wrap(err, "database");
 	if (rc < 0)
@@ -135,6 +146,8 @@ gw_stop(void *state)
 		work_stop(gw->db_pool);
 	if (gw->git_pool)
 		work_stop(gw->git_pool);
+	if (gw->login_pool)
+		work_stop(gw->login_pool);
 	/* The results of the last jobs are posted: let them answer. */
 	while (any_busy(gw))
 		loop_run_once(gw->loop, 10);
@@ -146,5 +159,10 @@ gw_stop(void *state)
 		work_free(gw->db_pool);
 	if (gw->git_pool)
 		work_free(gw->git_pool);
+	if (gw->login_pool)
+		work_free(gw->login_pool);
+	gw_limit_free(gw->login_names);
+	gw_limit_free(gw->login_peers);
+	gw_keys_wipe(&gw->keys);
 	free(gw);
 }

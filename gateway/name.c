@@ -76,3 +76,23 @@ gw_name_is_valid(const char *name)
 	}
 	return true;
 }
+
+int
+gw_name_check(const char *name, const char *field, const char *slug, struct err **err)
+{
+	if (name && gw_name_is_valid(name))
+		return 0;
+	return err_set_slug(err, ERR_INVALID, slug,
+	    "%s: must be a letter followed by letters, digits and single hyphens, at most %d of "
+	    "them",
+	    field, GW_NAME_MAX);
+}
+
+bool
+gw_visibility_parse(bool *is_private, const char *text)
+{
+	if (!text)
+		return false;
+	*is_private = strcmp(text, "private") == 0;
+	return *is_private || strcmp(text, "public") == 0;
+}

@@ -3,6 +3,7 @@
 #include "common/crypto.h"
 #include "common/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int
@@ -68,4 +69,39 @@ gw_cursor_decode(json_t **fields, const char *text, struct err **err)
 		return err_set(err, ERR_INVALID, "cursor: not one of ours");
 	}
 	return 0;
+}
+
+int
+gw_page_parse(struct gw_page *out, const char *limit, const char *direction, const char *cursor,
+    bool ascending_if_absent, bool (*key_ok)(const char *key), struct err **err)
+{
+	auto_json *fields = NULL;
+	const char *after;
+	int rc;
+
+	*out = (struct gw_page){ 0 };
+	rc = gw_page_limit(&out->limit, limit, err);
+	if (rc < 0)
+		return rc;
+	if (!cursor || !*cursor)
+		return gw_page_direction(&out->ascending, direction, ascending_if_absent, err);
+	if (direction)
+		return err_set(err, ERR_INVALID, "cursor and sortdirection: give one of them");
+	rc = gw_cursor_decode(&fields, cursor, err);
+	if (rc < 0)
+		return rc;
+	after = json_text(fields, "after");
+	if (!after || strlen(after) > GW_PAGE_KEY_MAX || !key_ok(after))
+		return err_set(err, ERR_INVALID, "cursor: not one of ours");
+	snprintf(out->after, sizeof(out->after), "%s", after);
+	out->ascending = json_flag(fields, "asc", ascending_if_absent);
+	return 0;
+}
+
+char *
+gw_page_cursor(const struct gw_page *page, const char *last)
+{
+	auto_json *fields = json_pack("{s:s, s:b}", "after", last, "asc", (int)page->ascending);
+
+	return gw_cursor_encode(fields);
 }

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "gateway/gateway.h"
 #include "gateway/request.h"
 
 #include <stdio.h>
@@ -67,11 +68,122 @@ count(const struct gw_req *rq, int status)
 }
 
 static void
+set_cookie(struct gw_req *rq, const struct gw_cookie *c)
+{
+	auto_free char *text = gw_cookie_format(c);
+
+	http_reply_header(rq->http, "Set-Cookie", text);
+}
+
+static void
+session_cookies(struct gw_req *rq, const struct gw_session *s, int64_t life_s)
+{
+	bool unsecure = rq->gw->cfg->unsecure_cookies;
+	auto_free char *primary = gw_session_primary(s, rq->gw->keys.session);
+	auto_free char *secondary = gw_session_secondary(s, rq->gw->keys.session);
+
+	set_cookie(rq, &(struct gw_cookie){ .name = gw_cookie_primary_name(unsecure),
+	                   .value = primary,
+	                   .secure = !unsecure,
+	                   .http_only = true,
+	                   .max_age_s = life_s });
+	set_cookie(rq, &(struct gw_cookie){ .name = GW_COOKIE_SECONDARY,
+	                   .value = secondary,
+	                   .secure = !unsecure,
+	                   .max_age_s = life_s });
+}
+
+/* A login begins a session; one that is used goes on: its cookies are renewed when more than half
+ * of their life is over, with the same token, so that answers may come in any order. */
+static void
+session_headers(struct gw_req *rq)
+{
+	int64_t life = rq->gw->cfg->session_ms / 1000, now = clock_wall_ms() / 1000;
+	struct gw_session s = rq->session;
+
+	if (rq->login) {
+		gw_session_init(&s, rq->who.user.id, rq->who.user.epoch, now + life);
+	} else if (rq->has_session && rq->who.kind == GW_WHO_USER && s.expires_s - now < life / 2) {
+		s.expires_s = now + life;
+	} else {
+		return;
+	}
+	session_cookies(rq, &s, life);
+}
+
+static void
+csrf_headers(struct gw_req *rq)
+{
+	bool unsecure = rq->gw->cfg->unsecure_cookies;
+	auto_free char *token = NULL;
+
+	http_reply_header(rq->http, "Vary", "Cookie");
+	if (!rq->csrf_known) {
+		auto_free char *value = gw_csrf_cookie_new(rq->csrf_value, rq->gw->keys.csrf);
+
+		set_cookie(rq, &(struct gw_cookie){ .name = gw_cookie_csrf_name(unsecure),
+		                   .value = value,
+		                   .secure = !unsecure,
+		                   .http_only = true,
+		                   .lax = true });
+	}
+	token = gw_csrf_token(rq->csrf_value);
+	http_reply_header(rq->http, "X-Csrf-Token", token);
+}
+
+static bool
+cors_headers(const struct gateway *gw, struct http_req *http)
+{
+	const char *origin = http_req_header(http, "Origin");
+
+	if (gw->cfg->allowed_origins.n == 0)
+		return false;
+	http_reply_header(http, "Vary", "Origin");
+	if (!origin || !gw_origin_listed(&gw->cfg->allowed_origins, origin))
+		return false;
+	http_reply_header(http, "Access-Control-Allow-Origin", origin);
+	http_reply_header(http, "Access-Control-Allow-Credentials", "true");
+	return true;
+}
+
+void
+gw_reply_headers(struct gw_req *rq, int status)
+{
+	bool token = rq->has_token || rq->who.kind == GW_WHO_ADMIN;
+
+	if (rq->cursor)
+		http_reply_header(rq->http, "X-Agola-Cursor", rq->cursor);
+	if (!gw_route_is_api(rq->route))
+		return;
+	if (cors_headers(rq->gw, rq->http))
+		http_reply_header(
+		    rq->http, "Access-Control-Expose-Headers", "X-Csrf-Token, X-Agola-Cursor");
+	/* A 401 comes before all this: it tells browsers nothing. */
+	if (rq->route->auth != GW_AUTH_NONE && !token && status != 401)
+		csrf_headers(rq);
+	if (status != 401)
+		session_headers(rq);
+}
+
+void
+gw_reply_preflight(struct gateway *gw, struct http_req *http)
+{
+	if (cors_headers(gw, http)) {
+		http_reply_header(
+		    http, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE");
+		http_reply_header(http, "Access-Control-Allow-Headers",
+		    "Accept, Accept-Encoding, Content-Length, Content-Type, Content-Range, "
+		    "X-Csrf-Token, X-Agola-Cursor, Authorization");
+		http_reply_header(http, "Access-Control-Max-Age", "600");
+	}
+	http_reply(http, 200, NULL, NULL, 0);
+}
+
+static void
 finish(struct gw_req *rq, int status, const char *type, const void *p, size_t n)
 {
 	count(rq, status);
-	if (rq->cursor)
-		http_reply_header(rq->http, "X-Agola-Cursor", rq->cursor);
+	gw_reply_headers(rq, status);
 	http_reply(rq->http, status, type, p, n);
 	gw_req_free(rq);
 }

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+struct gateway;
 struct gw_req;
 struct http_req;
 
@@ -29,6 +30,11 @@ void gw_reply_json(struct gw_req *rq, int status, json_t *body);
 void gw_reply_text(struct gw_req *rq, int status, const char *text);
 void gw_reply_bytes(
     struct gw_req *rq, int status, const char *content_type, const void *p, size_t n);
+/* Headers that every answer of the request carries (cursor, CORS, CSRF, cookies of a session); for
+ * streams, the functions above add them. */
+void gw_reply_headers(struct gw_req *rq, int status);
+/* Answers a CORS pre-flight. */
+void gw_reply_preflight(struct gateway *gw, struct http_req *http);
 /* What a path without a route gets: 404, text/plain, empty. */
 void gw_reply_no_route(struct http_req *http);
 /* The body that gw_reply_err() sends, malloc'ed; for tests. */

@@ -9,6 +9,8 @@
 
 #include "common/err.h"
 #include "common/http_server.h"
+#include "gateway/access.h"
+#include "gateway/body.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,31 +29,34 @@ enum gw_auth {
 	GW_AUTH_FORCED,   /* without one: 401 */
 };
 
-/* What the identity must be. */
-enum gw_role {
-	GW_ROLE_ANY = 1,
-	GW_ROLE_USER,      /* a real user, not the bare administrator token */
-	GW_ROLE_ADMIN,     /* administrator */
-	GW_ROLE_SELF,      /* administrator or the user {u} */
-	GW_ROLE_SELF_USER, /* as SELF, and a real user */
-};
-
 struct gw_route {
 	enum http_method method;
 	/* Literal segments, {name} for one segment, a last {name*} for the rest (undecoded
-	 * slashes). A parameter {u} is resolved to a user before the handler runs. */
+	 * slashes). The object that a parameter names is looked up before the handler runs: {u} a
+	 * user, {o} an organization, {pg} a project group, {p} a project. */
 	const char *pattern;
 	enum gw_auth auth;
-	enum gw_role role;
-	int denied; /* status when the role is not met */
-	size_t body_max;
-	bool json; /* the body must be one JSON object */
+	enum gw_role role; /* to {p}, {pg} or {o}, else to {u} (access.h) */
+	int denied;        /* status when the role is not met */
+	int nouser;        /* status when it wants a real user; 0 = denied */
+	size_t body_max;   /* 0 = GW_API_BODY_MAX */
+	const struct gw_body
+	    *body;    /* the body must be JSON of this shape; NULL = it is not looked at */
+	bool runs;    /* needs the runservice */
+	bool outside; /* works while a service is in maintenance */
+	bool audited; /* goes into the audit log although it is a GET, or has no identity */
 	/* Exactly one of the two. work runs on a database thread and fills rq->status and
 	 * rq->reply; handle runs on the loop and answers itself, now or later. */
 	int (*work)(struct gw_req *rq, struct db *db, struct err **err);
 	void (*handle)(struct gw_req *rq);
-	const char *help; /* one sentence; the OpenAPI document is made of these */
+	const char *query; /* names of query parameters, separated by blanks; NULL = none */
+	const char *help;  /* one sentence; the OpenAPI document is made of these */
 };
+size_t gw_route_body_max(const struct gw_route *r);
+/* Does a request of it change something? */
+bool gw_route_is_unsafe(const struct gw_route *r);
+/* Is it part of the REST API (the git server and the health pages are not)? */
+bool gw_route_is_api(const struct gw_route *r);
 
 struct gw_param {
 	const char *name; /* points into the pattern, name_len bytes */

@@ -11,651 +11,60 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/crypto.h"
-#include "common/db.h"
-#include "common/http_server.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/rpc.h"
 #include "gateway.pb-c.h"
 #include "gateway/gateway.h"
-#include "gateway/store.h"
+#include "tests/lib/gw_peer.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ADMIN "admintoken"
-#define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-#define TASK "22222222-3333-4444-8555-666666666666"
-#define WAIT_MS 20000
 #define QUIET_MS 200 /* so long without a call: it waits for the reader */
-
-/* What the runservice does: err_code and slug instead of an answer, or canned data. */
-struct fake {
-	struct rpc_server *server;
-	enum err_code code;
-	const char *slug;
-	unsigned calls;
-	char method[64];
-	Millrace__RunCreateRequest *create;
-	Millrace__RunListRequest *list;
-	Millrace__LogReadRequest *log;
-	char *action, *task, *user;
-	struct rpc_call *held; /* a log.read that waits */
-	const char *log_text;  /* whole log */
-	bool log_ended;
-	size_t log_step; /* bytes given at a time */
-	unsigned nruns;  /* runs that exist, numbered from 1 */
-};
-
-struct fixture {
-	struct loop *loop;
-	struct gw_config cfg;
-	void *gw;
-	struct fake rs;
-	char dir[64];
-	int port;
-	char *user_id, *token;
-};
-
-struct answer {
-	int status;
-	struct buf head, body;
-};
-
-static struct fake *fake_of(void *arg);
-
-/* --- the fake runservice --- */
-
-static struct fake *
-fake_of(void *arg)
-{
-	return arg;
-}
-
-/* True when the test wants an error. */
-static bool
-refuses(struct fake *f, struct rpc_call *call, const char *method)
-{
-	struct err *err = NULL;
-
-	f->calls++;
-	snprintf(f->method, sizeof(f->method), "%s", method);
-	if (!f->code)
-		return false;
-	if (f->slug)
-		err_set_slug(&err, f->code, f->slug, "as the test wants");
-	else
-		err_set(&err, f->code, "as the test wants");
-	rpc_fail(call, &err);
-	return true;
-}
-
-static void
-reply_with(struct rpc_call *call, const ProtobufCMessage *m)
-{
-	size_t n = protobuf_c_message_get_packed_size(m);
-	auto_free uint8_t *bytes = xmalloc(n + 1);
-
-	protobuf_c_message_pack(m, bytes);
-	rpc_reply(call, bytes, n);
-}
-
-static void
-on_create(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
-{
-	struct fake *f = fake_of(arg);
-	Millrace__RunCreateReply r = MILLRACE__RUN_CREATE_REPLY__INIT;
-	uint64_t numbers[10];
-	char *ids[10], id[] = "x";
-
-	if (f->create)
-		millrace__run_create_request__free_unpacked(f->create, NULL);
-	f->create = millrace__run_create_request__unpack(NULL, len, body);
-	assert_non_null(f->create);
-	if (refuses(f, call, "run.create"))
-		return;
-	r.n_numbers = r.n_ids = f->create->n_runs;
-	for (size_t i = 0; i < f->create->n_runs; i++) {
-		numbers[i] = ++f->nruns;
-		ids[i] = id;
-	}
-	r.numbers = numbers;
-	r.ids = ids;
-	reply_with(call, &r.base);
-}
-
-static void
-fill_run(Millrace__RunState *run, uint64_t number)
-{
-	static char name[] = "one", group[] = "/g", phase[] = "running", result[] = "unknown";
-
-	*run = (Millrace__RunState)MILLRACE__RUN_STATE__INIT;
-	run->id = name;
-	run->number = number;
-	run->name = name;
-	run->group = group;
-	run->phase = phase;
-	run->result = result;
-}
-
-static void
-on_list(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
-{
-	struct fake *f = fake_of(arg);
-	Millrace__RunListReply r = MILLRACE__RUN_LIST_REPLY__INIT;
-	Millrace__RunState runs[200], *list[200];
-	uint64_t next;
-
-	if (f->list)
-		millrace__run_list_request__free_unpacked(f->list, NULL);
-	f->list = millrace__run_list_request__unpack(NULL, len, body);
-	assert_non_null(f->list);
-	if (refuses(f, call, "run.list"))
-		return;
-	assert_in_range(f->list->limit, 1, 200);
-	next = f->list->start ? f->list->start : f->list->ascending ? 0 : f->nruns + 1;
-	while (r.n_runs < f->list->limit) {
-		next = f->list->ascending ? next + 1 : next - 1;
-		if (next < 1 || next > f->nruns)
-			break;
-		fill_run(&runs[r.n_runs], next);
-		list[r.n_runs] = &runs[r.n_runs];
-		r.n_runs++;
-	}
-	r.runs = list;
-	r.more = f->list->ascending ? next < f->nruns : next > 1;
-	reply_with(call, &r.base);
-}
-
-/* Run with one task of one step. */
-static void
-reply_run(struct rpc_call *call, uint64_t number)
-{
-	static char id[] = TASK, name[] = "build", status[] = "success", shell[] = "/bin/sh",
-	            command[] = "make";
-	Millrace__RunState run;
-	Millrace__TaskState task = MILLRACE__TASK_STATE__INIT, *tasks[] = { &task };
-	Millrace__StepState step = MILLRACE__STEP_STATE__INIT, *steps[] = { &step };
-	Millrace__Step spec = MILLRACE__STEP__INIT, *specs[] = { &spec };
-
-	fill_run(&run, number);
-	step.phase = status;
-	step.has_exit_status = true;
-	spec.type = MILLRACE__STEP_TYPE__STEP_RUN;
-	spec.name = name;
-	spec.command = command;
-	task.id = id;
-	task.name = name;
-	task.status = status;
-	task.shell = shell;
-	task.n_steps = task.n_step_specs = 1;
-	task.steps = steps;
-	task.step_specs = specs;
-	run.n_tasks = 1;
-	run.tasks = tasks;
-	reply_with(call, &run.base);
-}
-
-static void
-on_get(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
-{
-	Millrace__RunGetRequest *q = millrace__run_get_request__unpack(NULL, len, body);
-
-	assert_non_null(q);
-	if (!refuses(fake_of(arg), call, "run.get"))
-		reply_run(call, q->number);
-	millrace__run_get_request__free_unpacked(q, NULL);
-}
-
-static void
-on_action(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
-{
-	struct fake *f = fake_of(arg);
-	Millrace__RunActionRequest *q = millrace__run_action_request__unpack(NULL, len, body);
-
-	assert_non_null(q);
-	free(f->action);
-	f->action = xstrdup(q->action);
-	if (!refuses(f, call, "run.action"))
-		reply_run(call, q->number);
-	millrace__run_action_request__free_unpacked(q, NULL);
-}
-
-static void
-on_approve(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
-{
-	struct fake *f = fake_of(arg);
-	Millrace__TaskApproveRequest *q = millrace__task_approve_request__unpack(NULL, len, body);
-
-	assert_non_null(q);
-	free(f->user);
-	f->user = xstrdup(q->user_id);
-	if (!refuses(f, call, "task.approve"))
-		rpc_reply(call, NULL, 0);
-	millrace__task_approve_request__free_unpacked(q, NULL);
-}
-
-/* Answers a log read from log_text as far as it is there; holds it otherwise. */
-static void
-answer_log(struct fake *f, struct rpc_call *call)
-{
-	Millrace__LogReadReply r = MILLRACE__LOG_READ_REPLY__INIT;
-	size_t total = strlen(f->log_text);
-	size_t left = f->log->offset < total ? total - f->log->offset : 0;
-	size_t n = left > f->log_step ? f->log_step : left;
-
-	if (n == 0 && !f->log_ended && f->log->wait_ms) {
-		f->held = call;
-		return;
-	}
-	r.data.data = (uint8_t *)(uintptr_t)f->log_text + f->log->offset;
-	r.data.len = n;
-	r.end = f->log_ended && n == left;
-	reply_with(call, &r.base);
-}
-
-static void
-on_log_read(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
-{
-	struct fake *f = fake_of(arg);
-
-	if (f->log)
-		millrace__log_read_request__free_unpacked(f->log, NULL);
-	f->log = millrace__log_read_request__unpack(NULL, len, body);
-	assert_non_null(f->log);
-	if (!refuses(f, call, "log.read"))
-		answer_log(f, call);
-}
-
-static void
-on_log_delete(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
-{
-	(void)body;
-	(void)len;
-	if (!refuses(fake_of(arg), call, "log.delete"))
-		rpc_reply(call, NULL, 0);
-}
-
-static int
-peer_key(uint8_t key[CRYPTO_KEY_LEN], const char *peer, void *arg, struct err **err)
-{
-	(void)arg;
-	assert_string_equal(peer, "gateway");
-	return crypto_unhex(key, CRYPTO_KEY_LEN, KEY, err);
-}
-
-static const struct rpc_method methods[] = {
-	{ "run.create", on_create, 0 },
-	{ "run.list", on_list, 0 },
-	{ "run.get", on_get, 0 },
-	{ "run.action", on_action, 0 },
-	{ "task.approve", on_approve, 0 },
-	{ "log.read", on_log_read, 0 },
-	{ "log.delete", on_log_delete, 0 },
-};
-
-static void
-fake_start(struct fixture *f)
-{
-	auto_free char *url = xasprintf("ipc://%s/rs", f->dir);
-	auto_err err = NULL;
-	struct rpc_server_options opt = { .url = url,
-		.methods = methods,
-		.nmethods = ARRAY_LEN(methods),
-		.peer_key = peer_key,
-		.arg = &f->rs };
-
-	if (rpc_server_new(&f->rs.server, f->loop, &opt, &err) < 0)
-		fail_msg("%s", err_msg(err));
-}
-
-/* --- fixture --- */
-
-static const char *
-conninfo(void)
-{
-	const char *s = getenv("MILLRACE_TEST_DB"); /* NOLINT(concurrency-mt-unsafe): one thread */
-
-	if (!s)
-		fail_msg("MILLRACE_TEST_DB is not set; use tests/lib/pg.sh run");
-	return s;
-}
-
-static void
-write_file(const char *dir, const char *name, const char *text)
-{
-	auto_free char *path = xasprintf("%s/%s", dir, name);
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
-static void
-start_gateway(struct fixture *f)
-{
-	auto_err err = NULL;
-
-	if (gw_start(&f->gw, f->loop, &f->cfg, &err) < 0)
-		fail_msg("%s", err_msg(err));
-	f->port = http_server_port(((struct gateway *)f->gw)->http);
-}
-
-static int
-setup(void **state)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-	struct db_options opt = { .conninfo = conninfo() };
-	struct db *raw = db_new(&opt);
-	auto_err err = NULL;
-
-	if (db_exec_sql(NULL, raw, "drop schema if exists " GW_SCHEMA " cascade", &err) < 0)
-		fail_msg("%s", err_msg(err));
-	db_free(raw);
-	strcpy(f->dir, "/tmp/millrace-test.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	write_file(f->dir, "key", KEY "\n");
-	f->loop = loop_new();
-	f->rs.log_text = "";
-	f->rs.log_step = 1 << 18;
-	fake_start(f);
-	f->cfg = (struct gw_config){ .listen = xstrdup("127.0.0.1:0"),
-		.public_url = xstrdup("http://ci.example.org:8000"),
-		.database = xstrdup(conninfo()),
-		.runservice = xasprintf("ipc://%s/rs", f->dir),
-		.rpc_key_file = xasprintf("%s/key", f->dir),
-		.admin_token = xstrdup(ADMIN),
-		.data_dir = xasprintf("%s/data", f->dir),
-		.db_threads = 2 };
-	start_gateway(f);
-	*state = f;
-	return 0;
-}
-
-static void
-fake_fini(struct fake *rs)
-{
-	rpc_server_free(rs->server);
-	if (rs->create)
-		millrace__run_create_request__free_unpacked(rs->create, NULL);
-	if (rs->list)
-		millrace__run_list_request__free_unpacked(rs->list, NULL);
-	if (rs->log)
-		millrace__log_read_request__free_unpacked(rs->log, NULL);
-	free(rs->action);
-	free(rs->user);
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-	auto_free char *cmd = xasprintf("rm -rf %s", f->dir);
-
-	gw_stop(f->gw);
-	fake_fini(&f->rs);
-	loop_free(f->loop);
-	free(f->cfg.listen);
-	free(f->cfg.public_url);
-	free(f->cfg.database);
-	free(f->cfg.runservice);
-	free(f->cfg.rpc_key_file);
-	free(f->cfg.admin_token);
-	free(f->cfg.data_dir);
-	free(f->user_id);
-	free(f->token);
-	assert_int_equal(system(cmd), 0); /* NOLINT(cert-env33-c): a test */
-	free(f);
-	return 0;
-}
-
-/* --- an HTTP client that turns the loop while it waits --- */
-
-static int
-dial(const struct fixture *f)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons((uint16_t)f->port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	return fd;
-}
-
-static int
-open_request(struct fixture *f, const char *method, const char *path, const char *token,
-    const char *body, const char *extra)
-{
-	auto_buf out = BUF_INIT;
-	int fd = dial(f);
-
-	buf_printf(&out, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", method, path);
-	if (token)
-		buf_printf(&out, "Authorization: token %s\r\n", token);
-	if (extra)
-		buf_puts(&out, extra);
-	if (body)
-		buf_printf(&out, "Content-Length: %zu\r\n", strlen(body));
-	buf_puts(&out, "\r\n");
-	if (body)
-		buf_puts(&out, body);
-	for (size_t done = 0; done < out.len;) {
-		ssize_t n = send(fd, out.data + done, out.len - done, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (errno == EAGAIN)
-			loop_run_once(f->loop, 5);
-		else
-			break; /* the server refused early; its answer is read below */
-	}
-	return fd;
-}
-
-/* Reads until want is in the raw bytes, or (want NULL) until the connection ends. False at the end
- * without want. */
-static bool
-read_until(struct fixture *f, int fd, struct buf *raw, const char *want)
-{
-	int64_t deadline = clock_mono_ms() + WAIT_MS;
-	char chunk[65536];
-
-	while (clock_mono_ms() < deadline) {
-		ssize_t n;
-
-		if (want && strstr(buf_str(raw), want))
-			return true;
-		n = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
-		if (n > 0)
-			buf_append(raw, chunk, (size_t)n);
-		else if (n == 0 || errno != EAGAIN)
-			return !want;
-		else
-			loop_run_once(f->loop, 5);
-	}
-	fail_msg("no answer within %d s, so far: %s", WAIT_MS / 1000, buf_str(raw));
-	return false;
-}
-
-/* Chunked body without its frame; false when the last chunk is missing. */
-static bool
-dechunk(struct buf *out, const char *p, const char *stop)
-{
-	for (;;) {
-		char *end;
-		size_t n = strtoul(p, &end, 16);
-
-		if (end == p || strncmp(end, "\r\n", 2) != 0)
-			return false;
-		if (n == 0)
-			return true;
-		if ((size_t)(stop - end - 2) < n)
-			return false;
-		buf_append(out, end + 2, n);
-		p = end + 2 + n + 2;
-	}
-}
-
-/* whole: false when a chunked answer was broken off. */
-static struct answer
-parse_answer(const struct buf *raw, bool *whole)
-{
-	struct answer a = { 0 };
-	const char *head = buf_str(raw);
-	const char *end = strstr(head, "\r\n\r\n");
-
-	*whole = true;
-	if (!end)
-		fail_msg("no HTTP answer: %s", head);
-	buf_append(&a.head, head, (size_t)(end - head));
-	assert_int_equal(sscanf(head, "HTTP/1.1 %d", &a.status), 1);
-	if (strcasestr(buf_str(&a.head), "transfer-encoding: chunked"))
-		*whole = dechunk(&a.body, end + 4, head + raw->len);
-	else
-		buf_puts(&a.body, end + 4);
-	return a;
-}
-
-static void
-answer_fini(struct answer *a)
-{
-	buf_free(&a->head);
-	buf_free(&a->body);
-}
-
-static struct answer
-call_with(struct fixture *f, const char *method, const char *path, const char *token,
-    const char *body, const char *extra)
-{
-	auto_free char *full =
-	    path[0] == '!' ? xstrdup(path + 1) : xasprintf("/api/v1alpha%s", path);
-	int fd = open_request(f, method, full, token, body, extra);
-	auto_buf raw = BUF_INIT;
-	struct answer a;
-	bool whole;
-
-	read_until(f, fd, &raw, NULL);
-	close(fd);
-	a = parse_answer(&raw, &whole);
-	assert_true(whole);
-	return a;
-}
-
-static struct answer
-call(struct fixture *f, const char *method, const char *path, const char *token, const char *body)
-{
-	return call_with(f, method, path, token, body, NULL);
-}
-
-/* Expects a status and (unless NULL) exactly this body. */
-static void
-expect(struct fixture *f, const char *method, const char *path, const char *token, const char *body,
-    int status, const char *want)
-{
-	struct answer a = call(f, method, path, token, body);
-
-	if (a.status != status || (want && strcmp(buf_str(&a.body), want) != 0))
-		fail_msg("%s %s: %d %s", method, path, a.status, buf_str(&a.body));
-	answer_fini(&a);
-}
-
-#define ERR(code) "[{\"code\":\"" code "\",\"details\":null}]"
-
-static json_t *
-call_json(struct fixture *f, const char *method, const char *path, const char *token,
-    const char *body, int status)
-{
-	struct answer a = call(f, method, path, token, body);
-	json_t *j = NULL;
-	auto_err err = NULL;
-
-	if (a.status != status)
-		fail_msg("%s %s: %d %s", method, path, a.status, buf_str(&a.body));
-	assert_non_null(strcasestr(buf_str(&a.head), "Content-Type: application/json"));
-	if (json_parse(&j, buf_str(&a.body), a.body.len, &err) < 0)
-		fail_msg("%s: %s", err_msg(err), buf_str(&a.body));
-	answer_fini(&a);
-	return j;
-}
-
-/* Value of a header, malloc'ed, NULL when absent. */
-static char *
-header(const struct answer *a, const char *name)
-{
-	auto_free char *key = xasprintf("\r\n%s:", name);
-	const char *p = strcasestr(buf_str(&a->head), key);
-
-	if (!p)
-		return NULL;
-	p += strlen(key);
-	while (*p == ' ')
-		p++;
-	return xstrndup(p, strcspn(p, "\r\n"));
-}
-
-/* The user bob with a token, in f. */
-static void
-make_bob(struct fixture *f)
-{
-	auto_json *user = call_json(f, "POST", "/users", ADMIN, "{\"username\":\"bob\"}", 201);
-	auto_json *token =
-	    call_json(f, "POST", "/users/bob/tokens", ADMIN, "{\"token_name\":\"t\"}", 201);
-
-	f->user_id = xstrdup(json_text(user, "id"));
-	f->token = xstrdup(json_text(token, "token"));
-	assert_int_equal(strlen(f->token), 40);
-}
-
-/* --- tests --- */
 
 static void
 users_and_tokens(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_free char *want = NULL;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	want = xasprintf("{\"id\":\"%s\",\"username\":\"bob\"}", f->user_id);
-	expect(f, "GET", "/users/bob", f->token, NULL, 200, want);
-	expect(f, "GET", "/users/bob", ADMIN, NULL, 200, want);
+	gwp_expect(f, "GET", "/users/bob", f->token, NULL, 200, want);
+	gwp_expect(f, "GET", "/users/bob", GWP_ADMIN, NULL, 200, want);
 	free(want);
 	want = xasprintf("{\"id\":\"%s\",\"username\":\"bob\",\"tokens\":[\"t\"],"
 	                 "\"linked_accounts\":[]}",
 	    f->user_id);
-	expect(f, "GET", "/user", f->token, NULL, 200, want);
-	expect(f, "POST", "/users", ADMIN, "{\"username\":\"bob\"}", 400, ERR("userAlreadyExists"));
-	expect(f, "POST", "/users", ADMIN, "{\"username\":\"b b\"}", 400, ERR("invalidUserName"));
-	expect(f, "POST", "/users", ADMIN, "{\"UserName\":\"carol\"} trailing", 201, NULL);
-	expect(f, "GET", "/users/nobody", ADMIN, NULL, 404, ERR("userDoesNotExist"));
-	expect(f, "POST", "/users/bob/tokens", f->token, "{\"token_name\":\"t\"}", 400,
-	    ERR("userTokenAlreadyExists"));
-	expect(f, "POST", "/users/bob/tokens", f->token, "{\"token_name\":\"\"}", 400, "[]");
-	expect(
-	    f, "DELETE", "/users/bob/tokens/no", f->token, NULL, 404, ERR("userTokenDoesNotExist"));
-	expect(f, "DELETE", "/users/bob/tokens/%ff", f->token, NULL, 404,
-	    ERR("userTokenDoesNotExist"));
-	expect(f, "DELETE", "/users/bob/tokens/t", f->token, NULL, 204, "");
-	expect(f, "GET", "/user", f->token, NULL, 401, "[]");
-	expect(f, "DELETE", "/users/bob", ADMIN, NULL, 204, "");
-	expect(f, "GET", "/users/bob", ADMIN, NULL, 404, ERR("userDoesNotExist"));
+	gwp_expect(f, "GET", "/user", f->token, NULL, 200, want);
+	gwp_expect(f, "POST", "/users", GWP_ADMIN, "{\"username\":\"bob\"}", 400,
+	    GWP_ERR("userAlreadyExists"));
+	gwp_expect(f, "POST", "/users", GWP_ADMIN, "{\"username\":\"b b\"}", 400,
+	    GWP_ERR("invalidUserName"));
+	gwp_expect(f, "POST", "/users", GWP_ADMIN, "{\"UserName\":\"carol\"} trailing", 201, NULL);
+	gwp_expect(f, "GET", "/users/nobody", GWP_ADMIN, NULL, 404, GWP_ERR("userDoesNotExist"));
+	gwp_expect(f, "POST", "/users/bob/tokens", f->token, "{\"token_name\":\"t\"}", 400,
+	    GWP_ERR("userTokenAlreadyExists"));
+	gwp_expect(f, "POST", "/users/bob/tokens", f->token, "{\"token_name\":\"\"}", 400, "[]");
+	gwp_expect(f, "DELETE", "/users/bob/tokens/no", f->token, NULL, 404,
+	    GWP_ERR("userTokenDoesNotExist"));
+	gwp_expect(f, "DELETE", "/users/bob/tokens/%ff", f->token, NULL, 404,
+	    GWP_ERR("userTokenDoesNotExist"));
+	gwp_expect(f, "DELETE", "/users/bob/tokens/t", f->token, NULL, 204, "");
+	gwp_expect(f, "GET", "/user", f->token, NULL, 401, "[]");
+	gwp_expect(f, "DELETE", "/users/bob", GWP_ADMIN, NULL, 204, "");
+	gwp_expect(f, "GET", "/users/bob", GWP_ADMIN, NULL, 404, GWP_ERR("userDoesNotExist"));
 }
 
 static void
 who_may_what(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	static const struct {
 		const char *method, *path, *body;
 		int none, wrong, admin, self, other;
@@ -672,73 +81,73 @@ who_may_what(void **state)
 		{ "GET", "/users/bob/runs/1", NULL, 403, 401, 200, 200, 403 },
 		{ "PUT", "/users/bob/runs/1/actions", "{\"action_type\":\"stop\"}", 401, 401, 200,
 		    200, 403 },
-		{ "GET", "/users/bob/runs/1/tasks/" TASK, NULL, 403, 401, 200, 200, 403 },
-		{ "PUT", "/users/bob/runs/1/tasks/" TASK "/actions",
+		{ "GET", "/users/bob/runs/1/tasks/" GWP_TASK, NULL, 403, 401, 200, 200, 403 },
+		{ "PUT", "/users/bob/runs/1/tasks/" GWP_TASK "/actions",
 		    "{\"action_type\":\"approve\"}", 401, 401, 403, 200, 403 },
-		{ "GET", "/users/bob/runs/1/tasks/" TASK "/logs?step=0", NULL, 403, 401, 200, 200,
-		    403 },
-		{ "DELETE", "/users/bob/runs/1/tasks/" TASK "/logs?step=0", NULL, 401, 401, 204,
+		{ "GET", "/users/bob/runs/1/tasks/" GWP_TASK "/logs?step=0", NULL, 403, 401, 200,
+		    200, 403 },
+		{ "DELETE", "/users/bob/runs/1/tasks/" GWP_TASK "/logs?step=0", NULL, 401, 401, 204,
 		    204, 403 },
 		{ "GET", "/version", NULL, 200, 200, 200, 200, 200 },
 	};
 	auto_json *token = NULL;
 	const char *other;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	f->rs.log_ended = true;
-	json_decref(call_json(f, "POST", "/users", ADMIN, "{\"username\":\"eve\"}", 201));
-	token = call_json(f, "POST", "/users/eve/tokens", ADMIN, "{\"token_name\":\"t\"}", 201);
+	json_decref(gwp_json(f, "POST", "/users", GWP_ADMIN, "{\"username\":\"eve\"}", 201));
+	token = gwp_json(f, "POST", "/users/eve/tokens", GWP_ADMIN, "{\"token_name\":\"t\"}", 201);
 	other = json_text(token, "token");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const char *m = cases[i].method, *p = cases[i].path, *b = cases[i].body;
 
-		expect(f, m, p, NULL, b, cases[i].none, NULL);
-		expect(f, m, p, "", b, cases[i].none, NULL); /* an empty token is none */
-		expect(
+		gwp_expect(f, m, p, NULL, b, cases[i].none, NULL);
+		gwp_expect(f, m, p, "", b, cases[i].none, NULL); /* an empty token is none */
+		gwp_expect(
 		    f, m, p, "0123456789012345678901234567890123456789", b, cases[i].wrong, NULL);
-		expect(f, m, p, ADMIN, b, cases[i].admin, NULL);
-		expect(f, m, p, f->token, b, cases[i].self, NULL);
-		expect(f, m, p, other, b, cases[i].other, NULL);
+		gwp_expect(f, m, p, GWP_ADMIN, b, cases[i].admin, NULL);
+		gwp_expect(f, m, p, f->token, b, cases[i].self, NULL);
+		gwp_expect(f, m, p, other, b, cases[i].other, NULL);
 	}
 }
 
 static void
 unknown_paths(void **state)
 {
-	struct fixture *f = *state;
-	struct answer a = call(f, "GET", "/nothing", ADMIN, NULL);
+	struct gwp *f = *state;
+	struct gwp_answer a = gwp_call(f, "GET", "/nothing", GWP_ADMIN, NULL);
 
 	assert_int_equal(a.status, 404);
 	assert_string_equal(buf_str(&a.body), "");
 	assert_non_null(strcasestr(buf_str(&a.head), "Content-Type: text/plain"));
-	answer_fini(&a);
-	expect(f, "PUT", "/user", ADMIN, "{}", 404, "");
-	expect(f, "GET", "/projects/x", ADMIN, NULL, 404, "");
-	expect(f, "GET", "!/healthz", NULL, NULL, 200, "ok\n");
-	expect(f, "GET", "!/metrics", NULL, NULL, 200, NULL);
+	gwp_answer_fini(&a);
+	gwp_expect(f, "PUT", "/user", GWP_ADMIN, "{}", 404, "");
+	gwp_expect(f, "GET", "/projects", GWP_ADMIN, NULL, 404, "");
+	gwp_expect(f, "GET", "!/healthz", NULL, NULL, 200, "ok\n");
+	gwp_expect(f, "GET", "!/metrics", NULL, NULL, 200, NULL);
 }
 
 static void
 bad_bodies(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_free char *large = xmalloc((1 << 20) + 2);
 
 	for (const char *const *p = (const char *const[]){ "", "{", "[]", "3", "null", "\xff",
 	         "{\"username\":3}", "{\"username\":null}", "{\"username\":\"a\\u0000b\"}", NULL };
 	     *p; p++)
-		expect(f, "POST", "/users", ADMIN, *p, 400, NULL);
+		gwp_expect(f, "POST", "/users", GWP_ADMIN, *p, 400, NULL);
 	memset(large, ' ', (1 << 20) + 1);
 	large[(1 << 20) + 1] = '\0';
-	expect(f, "POST", "/users", ADMIN, large, 417, NULL);
+	gwp_expect(f, "POST", "/users", GWP_ADMIN, large, 417, NULL);
 	memcpy(large, "{\"username\":\"bob\"}", 18);
 	large[1 << 20] = '\0'; /* exactly the limit */
-	expect(f, "POST", "/users", ADMIN, large, 201, NULL);
+	gwp_expect(f, "POST", "/users", GWP_ADMIN, large, 201, NULL);
 }
 
 /* Walks all pages; returns their number, checks the count of items. */
 static unsigned
-walk(struct fixture *f, const char *path, const char *token, size_t items)
+walk(struct gwp *f, const char *path, const char *token, size_t items)
 {
 	auto_free char *cursor = xstrdup("");
 	unsigned pages = 0;
@@ -748,17 +157,17 @@ walk(struct fixture *f, const char *path, const char *token, size_t items)
 		auto_free char *full = *cursor ? xasprintf("%s?cursor=%s&limit=4", path, cursor)
 		                               : xasprintf("%s%climit=4&sortdirection=asc", path,
 		                                     strchr(path, '?') ? '&' : '?');
-		struct answer a = call(f, "GET", full, token, NULL);
+		struct gwp_answer a = gwp_call(f, "GET", full, token, NULL);
 		auto_json *j = NULL;
 
 		assert_int_equal(a.status, 200);
 		assert_int_equal(json_parse(&j, buf_str(&a.body), a.body.len, NULL), 0);
 		free(cursor);
-		cursor = header(&a, "X-Agola-Cursor");
+		cursor = gwp_header(&a, "X-Agola-Cursor");
 		assert_non_null(cursor);
 		seen += json_array_size(j);
 		pages++;
-		answer_fini(&a);
+		gwp_answer_fini(&a);
 	} while (*cursor);
 	assert_int_equal(seen, items);
 	return pages;
@@ -767,45 +176,46 @@ walk(struct fixture *f, const char *path, const char *token, size_t items)
 static void
 user_pages(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 
 	for (int i = 0; i < 8; i++) {
 		auto_free char *body = xasprintf("{\"username\":\"user%d\"}", i);
 
-		expect(f, "POST", "/users", ADMIN, body, 201, NULL);
+		gwp_expect(f, "POST", "/users", GWP_ADMIN, body, 201, NULL);
 	}
-	assert_int_equal(walk(f, "/users", ADMIN, 8), 2);
-	expect(f, "GET", "/users?limit=-1", ADMIN, NULL, 400, ERR("invalidLimit"));
-	expect(f, "GET", "/users?sortdirection=up", ADMIN, NULL, 400, ERR("invalidSortDirection"));
-	expect(f, "GET", "/users?cursor=zz", ADMIN, NULL, 400, "[]");
-	expect(f, "GET", "/users?cursor=7b7d&sortdirection=asc", ADMIN, NULL, 400, "[]");
-	expect(f, "GET", "/users?query_type=x", ADMIN, NULL, 400, "[]");
+	assert_int_equal(walk(f, "/users", GWP_ADMIN, 8), 2);
+	gwp_expect(f, "GET", "/users?limit=-1", GWP_ADMIN, NULL, 400, GWP_ERR("invalidLimit"));
+	gwp_expect(f, "GET", "/users?sortdirection=up", GWP_ADMIN, NULL, 400,
+	    GWP_ERR("invalidSortDirection"));
+	gwp_expect(f, "GET", "/users?cursor=zz", GWP_ADMIN, NULL, 400, "[]");
+	gwp_expect(f, "GET", "/users?cursor=7b7d&sortdirection=asc", GWP_ADMIN, NULL, 400, "[]");
+	gwp_expect(f, "GET", "/users?query_type=x", GWP_ADMIN, NULL, 400, "[]");
 }
 
 static void
 run_pages(void **state)
 {
-	struct fixture *f = *state;
-	struct answer a;
+	struct gwp *f = *state;
+	struct gwp_answer a;
 	auto_free char *cursor = NULL;
 	auto_free char *path = NULL;
 	auto_free char *group = NULL;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	f->rs.nruns = 9;
 	assert_int_equal(walk(f, "/users/bob/runs", f->token, 9), 3);
-	a = call(f, "GET",
+	a = gwp_call(f, "GET",
 	    "/users/bob/runs?limit=2&phase=running&phase=queued&result=unknown&"
 	    "subgroup=branch/a%252Fb",
 	    f->token, NULL);
 	group = xasprintf("/user/%s/branch/a%%2Fb", f->user_id);
 	assert_string_equal(f->rs.list->group, group);
 	assert_false(f->rs.list->ascending);
-	cursor = header(&a, "X-Agola-Cursor");
-	answer_fini(&a);
+	cursor = gwp_header(&a, "X-Agola-Cursor");
+	gwp_answer_fini(&a);
 	/* The cursor keeps filters and direction. */
 	path = xasprintf("/users/bob/runs?limit=3&cursor=%s", cursor);
-	expect(f, "GET", path, f->token, NULL, 200, NULL);
+	gwp_expect(f, "GET", path, f->token, NULL, 200, NULL);
 	assert_string_equal(f->rs.list->group, group);
 	assert_int_equal(f->rs.list->n_phases, 2);
 	assert_string_equal(f->rs.list->results[0], "unknown");
@@ -816,115 +226,116 @@ run_pages(void **state)
 	     *p; p++) {
 		auto_free char *both = xasprintf("%s&%s", path, *p);
 
-		expect(f, "GET", both, f->token, NULL, 400, "[]");
+		gwp_expect(f, "GET", both, f->token, NULL, 400, "[]");
 	}
-	expect(f, "GET", "/users/bob/runs?start=x", f->token, NULL, 400, ERR("invalidRunNumber"));
-	expect(
-	    f, "GET", "/users/bob/runs?subgroup=..", f->token, NULL, 400, ERR("invalidRunGroup"));
+	gwp_expect(
+	    f, "GET", "/users/bob/runs?start=x", f->token, NULL, 400, GWP_ERR("invalidRunNumber"));
+	gwp_expect(f, "GET", "/users/bob/runs?subgroup=..", f->token, NULL, 400,
+	    GWP_ERR("invalidRunGroup"));
 	/* No limit: everything, no cursor. */
 	f->rs.nruns = 250;
-	a = call(f, "GET", "/users/bob/runs?limit=0", f->token, NULL);
+	a = gwp_call(f, "GET", "/users/bob/runs?limit=0", f->token, NULL);
 	free(cursor);
-	cursor = header(&a, "X-Agola-Cursor");
+	cursor = gwp_header(&a, "X-Agola-Cursor");
 	assert_string_equal(cursor, "");
 	assert_non_null(strstr(buf_str(&a.body), "\"number\":1,"));
-	answer_fini(&a);
+	gwp_answer_fini(&a);
 }
 
 static void
 runs_and_tasks(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_json *task = NULL;
 	const json_t *step;
 
-	make_bob(f);
-	expect(f, "GET", "/users/bob/runs/x", f->token, NULL, 400, ERR("invalidRunNumber"));
-	expect(
+	gwp_make_bob(f);
+	gwp_expect(f, "GET", "/users/bob/runs/x", f->token, NULL, 400, GWP_ERR("invalidRunNumber"));
+	gwp_expect(
 	    f, "PUT", "/users/bob/runs/1/actions", f->token, "{\"action_type\":\"x\"}", 400, "[]");
-	expect(f, "PUT", "/users/bob/runs/1/actions", f->token,
+	gwp_expect(f, "PUT", "/users/bob/runs/1/actions", f->token,
 	    "{\"action_type\":\"restart\",\"from_start\":false}", 200, NULL);
 	assert_string_equal(f->rs.action, "restart_failed");
-	expect(f, "PUT", "/users/bob/runs/1/actions", f->token,
+	gwp_expect(f, "PUT", "/users/bob/runs/1/actions", f->token,
 	    "{\"action_type\":\"restart\",\"from_start\":true}", 200, NULL);
 	assert_string_equal(f->rs.action, "restart");
-	task = call_json(f, "GET", "/users/bob/runs/1/tasks/" TASK, f->token, NULL, 200);
+	task = gwp_json(f, "GET", "/users/bob/runs/1/tasks/" GWP_TASK, f->token, NULL, 200);
 	step = json_array_get(json_object_get(task, "steps"), 0);
 	assert_string_equal(json_text(step, "type"), "run");
 	assert_string_equal(json_text(step, "command"), "make");
 	assert_string_equal(json_text(step, "shell"), "/bin/sh");
 	assert_int_equal(json_int(step, "exit_status", -1), 0);
-	expect(f, "GET", "/users/bob/runs/1/tasks/" TASK "0", f->token, NULL, 404, "[]");
-	expect(f, "GET", "/users/bob/runs/1/tasks/22222222-3333-4444-8555-000000000000", f->token,
-	    NULL, 404, "[]");
-	expect(f, "PUT", "/users/bob/runs/1/tasks/" TASK "/actions", f->token,
+	gwp_expect(f, "GET", "/users/bob/runs/1/tasks/" GWP_TASK "0", f->token, NULL, 404, "[]");
+	gwp_expect(f, "GET", "/users/bob/runs/1/tasks/22222222-3333-4444-8555-000000000000",
+	    f->token, NULL, 404, "[]");
+	gwp_expect(f, "PUT", "/users/bob/runs/1/tasks/" GWP_TASK "/actions", f->token,
 	    "{\"action_type\":\"approve\"}", 200, "");
 	assert_string_equal(f->rs.user, f->user_id);
 	f->rs.code = ERR_NOTFOUND;
 	f->rs.slug = "runDoesNotExist";
-	expect(f, "GET", "/users/bob/runs/1", f->token, NULL, 404, ERR("runDoesNotExist"));
+	gwp_expect(f, "GET", "/users/bob/runs/1", f->token, NULL, 404, GWP_ERR("runDoesNotExist"));
 	f->rs.slug = "runTaskDoesNotExist";
-	expect(f, "GET", "/users/bob/runs/1/tasks/" TASK, f->token, NULL, 404, "[]");
+	gwp_expect(f, "GET", "/users/bob/runs/1/tasks/" GWP_TASK, f->token, NULL, 404, "[]");
 	f->rs.code = ERR_CONFLICT;
 	f->rs.slug = "runTaskAlreadyApproved";
-	expect(f, "PUT", "/users/bob/runs/1/tasks/" TASK "/actions", f->token,
-	    "{\"action_type\":\"approve\"}", 400, ERR("runTaskAlreadyApproved"));
+	gwp_expect(f, "PUT", "/users/bob/runs/1/tasks/" GWP_TASK "/actions", f->token,
+	    "{\"action_type\":\"approve\"}", 400, GWP_ERR("runTaskAlreadyApproved"));
 	f->rs.slug = "runCannotBeRestarted";
-	expect(f, "PUT", "/users/bob/runs/1/actions", f->token, "{\"action_type\":\"restart\"}",
-	    400, ERR("runCannotBeRestarted"));
+	gwp_expect(f, "PUT", "/users/bob/runs/1/actions", f->token, "{\"action_type\":\"restart\"}",
+	    400, GWP_ERR("runCannotBeRestarted"));
 	f->rs.code = ERR_INTERNAL;
 	f->rs.slug = NULL;
-	expect(f, "GET", "/users/bob/runs/1", f->token, NULL, 500, "[]");
+	gwp_expect(f, "GET", "/users/bob/runs/1", f->token, NULL, 500, "[]");
 }
 
 /* --- logs --- */
 
-#define LOGS "/users/bob/runs/1/tasks/" TASK "/logs"
+#define LOGS "/users/bob/runs/1/tasks/" GWP_TASK "/logs"
 
 static void
 stored_logs(void **state)
 {
-	struct fixture *f = *state;
-	struct answer a;
+	struct gwp *f = *state;
+	struct gwp_answer a;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	f->rs.log_text = "one\r\n\x1b[31mtwo\x1b[0m\n";
 	f->rs.log_ended = true;
 	f->rs.log_step = 5;
-	a = call(f, "GET", LOGS "?step=0", f->token, NULL);
+	a = gwp_call(f, "GET", LOGS "?step=0", f->token, NULL);
 	assert_int_equal(a.status, 200);
 	assert_string_equal(buf_str(&a.body), f->rs.log_text);
 	assert_non_null(strcasestr(buf_str(&a.head), "Content-Type: text/plain;charset=UTF-8"));
 	assert_non_null(strcasestr(buf_str(&a.head), "Cache-Control: no-cache"));
-	answer_fini(&a);
-	expect(f, "GET", LOGS "?setup&offset=5", f->token, NULL, 200, f->rs.log_text + 5);
+	gwp_answer_fini(&a);
+	gwp_expect(f, "GET", LOGS "?setup&offset=5", f->token, NULL, 200, f->rs.log_text + 5);
 	assert_int_equal(f->rs.log->step, -1);
 	f->rs.log_ended = false; /* so far, then the end */
-	expect(f, "GET", LOGS "?step=2", f->token, NULL, 200, f->rs.log_text);
+	gwp_expect(f, "GET", LOGS "?step=2", f->token, NULL, 200, f->rs.log_text);
 	for (const char *const *p = (const char *const[]){ LOGS, LOGS "?setup&step=1",
 	         LOGS "?step=0&offset=x", LOGS "?step=0&offset=-1", NULL };
 	     *p; p++)
-		expect(f, "GET", *p, f->token, NULL, 400, "[]");
+		gwp_expect(f, "GET", *p, f->token, NULL, 400, "[]");
 	for (const char *const *p = (const char *const[]){ LOGS "?step=x", LOGS "?step=-1",
 	         LOGS "?step=", LOGS "?step=99999999999", NULL };
 	     *p; p++)
-		expect(f, "GET", *p, f->token, NULL, 400, ERR("invalidRunTaskStepNumber"));
-	expect(f, "DELETE", LOGS "?step=1", f->token, NULL, 204, "");
+		gwp_expect(f, "GET", *p, f->token, NULL, 400, GWP_ERR("invalidRunTaskStepNumber"));
+	gwp_expect(f, "DELETE", LOGS "?step=1", f->token, NULL, 204, "");
 	f->rs.code = ERR_NOTFOUND;
 	f->rs.slug = "runTaskStepDoesNotExist";
-	expect(f, "GET", LOGS "?step=9", f->token, NULL, 404, "[]");
-	expect(f, "DELETE", LOGS "?step=9", f->token, NULL, 404, "[]");
+	gwp_expect(f, "GET", LOGS "?step=9", f->token, NULL, 404, "[]");
+	gwp_expect(f, "DELETE", LOGS "?step=9", f->token, NULL, 404, "[]");
 	f->rs.slug = "runDoesNotExist";
-	expect(f, "GET", LOGS "?setup", f->token, NULL, 404, ERR("runDoesNotExist"));
+	gwp_expect(f, "GET", LOGS "?setup", f->token, NULL, 404, GWP_ERR("runDoesNotExist"));
 	f->rs.code = ERR_INVALID;
 	f->rs.slug = NULL;
-	expect(f, "DELETE", LOGS "?step=1", f->token, NULL, 400, "[]");
+	gwp_expect(f, "DELETE", LOGS "?step=1", f->token, NULL, 400, "[]");
 }
 
 static void
-wait_held(struct fixture *f)
+wait_held(struct gwp *f)
 {
-	int64_t deadline = clock_mono_ms() + WAIT_MS;
+	int64_t deadline = clock_mono_ms() + GWP_WAIT_MS;
 
 	while (!f->rs.held && clock_mono_ms() < deadline)
 		loop_run_once(f->loop, 5);
@@ -933,79 +344,79 @@ wait_held(struct fixture *f)
 
 /* More of the log, or its end, becomes known. */
 static void
-grow_log(struct fixture *f, const char *text, bool ended)
+grow_log(struct gwp *f, const char *text, bool ended)
 {
 	struct rpc_call *held = f->rs.held;
 
 	f->rs.log_text = text;
 	f->rs.log_ended = ended;
 	f->rs.held = NULL;
-	answer_log(&f->rs, held);
+	gwp_answer_log(&f->rs, held);
 }
 
 static void
 followed_logs(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_buf raw = BUF_INIT;
-	struct answer a;
+	struct gwp_answer a;
 	unsigned calls;
 	bool whole;
 	int fd;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	f->rs.log_text = "";
-	fd = open_request(f, "GET", "/api/v1alpha" LOGS "?step=0&follow", f->token, NULL, NULL);
+	fd = gwp_open(f, "GET", "/api/v1alpha" LOGS "?step=0&follow", f->token, NULL, NULL);
 	/* The header is there before any byte of the log. */
-	assert_true(read_until(f, fd, &raw, "\r\n\r\n"));
+	assert_true(gwp_read_until(f, fd, &raw, "\r\n\r\n"));
 	wait_held(f);
 	calls = f->rs.calls;
 	grow_log(f, "first\n", false);
-	assert_true(read_until(f, fd, &raw, "first\n"));
+	assert_true(gwp_read_until(f, fd, &raw, "first\n"));
 	wait_held(f);
 	/* One held call per piece: nobody asks again and again. */
 	assert_int_equal(f->rs.calls, calls + 1);
 	assert_int_equal(f->rs.log->offset, 6);
 	grow_log(f, "first\nlast\n", true);
-	assert_true(read_until(f, fd, &raw, NULL));
+	assert_true(gwp_read_until(f, fd, &raw, NULL));
 	close(fd);
-	a = parse_answer(&raw, &whole);
+	a = gwp_parse(&raw, &whole);
 	assert_true(whole);
 	assert_string_equal(buf_str(&a.body), "first\nlast\n");
-	answer_fini(&a);
+	gwp_answer_fini(&a);
 }
 
 static void
 a_failed_log_is_broken_off(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_buf raw = BUF_INIT;
-	struct answer a;
+	struct gwp_answer a;
 	struct err *err = NULL;
 	bool whole;
 	int fd;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	f->rs.log_text = "some";
-	fd = open_request(f, "GET", "/api/v1alpha" LOGS "?step=0&follow", f->token, NULL, NULL);
-	assert_true(read_until(f, fd, &raw, "some"));
+	fd = gwp_open(f, "GET", "/api/v1alpha" LOGS "?step=0&follow", f->token, NULL, NULL);
+	assert_true(gwp_read_until(f, fd, &raw, "some"));
 	wait_held(f);
 	err_set(&err, ERR_INTERNAL, "object damaged");
 	rpc_fail(f->rs.held, &err);
 	f->rs.held = NULL;
-	read_until(f, fd, &raw, NULL);
+	gwp_read_until(f, fd, &raw, NULL);
 	close(fd);
-	a = parse_answer(&raw, &whole);
+	a = gwp_parse(&raw, &whole);
 	assert_int_equal(a.status, 200);
 	assert_false(whole);
-	answer_fini(&a);
+	gwp_answer_fini(&a);
 }
 
 static void
-turn_until_no_requests(struct fixture *f)
+turn_until_no_requests(struct gwp *f)
 {
 	struct gateway *gw = f->gw;
-	int64_t deadline = clock_mono_ms() + WAIT_MS;
+	int64_t deadline = clock_mono_ms() + GWP_WAIT_MS;
 
 	while (gw->requests && clock_mono_ms() < deadline)
 		loop_run_once(f->loop, 5);
@@ -1015,14 +426,14 @@ turn_until_no_requests(struct fixture *f)
 static void
 a_follower_that_leaves_is_forgotten(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	struct gateway *gw = f->gw;
 	auto_buf raw = BUF_INIT;
 	int fd;
 
-	make_bob(f);
-	fd = open_request(f, "GET", "/api/v1alpha" LOGS "?step=0&follow", f->token, NULL, NULL);
-	assert_true(read_until(f, fd, &raw, "\r\n\r\n"));
+	gwp_make_bob(f);
+	fd = gwp_open(f, "GET", "/api/v1alpha" LOGS "?step=0&follow", f->token, NULL, NULL);
+	assert_true(gwp_read_until(f, fd, &raw, "\r\n\r\n"));
 	wait_held(f);
 	assert_int_equal(gw->followers, 1);
 	close(fd);
@@ -1030,29 +441,29 @@ a_follower_that_leaves_is_forgotten(void **state)
 	assert_int_equal(gw->followers, 0);
 	/* The held call's late answer hurts nobody. */
 	grow_log(f, "late", true);
-	expect(f, "GET", "/version", NULL, NULL, 200, NULL);
+	gwp_expect(f, "GET", "/version", NULL, NULL, 200, NULL);
 }
 
 /* A reader that reads nothing holds at most about a megabyte of ours; then all arrives. */
 static void
 a_slow_reader_stops_the_reads(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	size_t size = 32 << 20;
 	auto_free char *text = xmalloc(size + 1);
 	auto_buf raw = BUF_INIT;
-	struct answer a;
-	int64_t deadline = clock_mono_ms() + WAIT_MS, last_call_ms = 0;
+	struct gwp_answer a;
+	int64_t deadline = clock_mono_ms() + GWP_WAIT_MS, last_call_ms = 0;
 	unsigned calls;
 	bool whole;
 	int fd;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	memset(text, 'x', size);
 	text[size] = '\0';
 	f->rs.log_text = text;
 	f->rs.log_ended = true;
-	fd = open_request(f, "GET", "/api/v1alpha" LOGS "?step=0", f->token, NULL, NULL);
+	fd = gwp_open(f, "GET", "/api/v1alpha" LOGS "?step=0", f->token, NULL, NULL);
 	/* Until a first call, and then none for QUIET_MS. */
 	calls = f->rs.calls;
 	while (clock_mono_ms() < (last_call_ms ? last_call_ms + QUIET_MS : deadline)) {
@@ -1063,12 +474,12 @@ a_slow_reader_stops_the_reads(void **state)
 	}
 	/* Kernel buffers of both ends, ours, and one call on its way; far from the whole. */
 	assert_in_range(f->rs.log->offset, 1, size / 2);
-	read_until(f, fd, &raw, NULL);
+	gwp_read_until(f, fd, &raw, NULL);
 	close(fd);
-	a = parse_answer(&raw, &whole);
+	a = gwp_parse(&raw, &whole);
 	assert_true(whole);
 	assert_int_equal(a.body.len, size);
-	answer_fini(&a);
+	gwp_answer_fini(&a);
 	f->rs.log_text = "";
 }
 
@@ -1077,24 +488,24 @@ a_slow_reader_stops_the_reads(void **state)
 static void
 runservice_away(void **state)
 {
-	struct fixture *f = *state;
-	struct answer a;
+	struct gwp *f = *state;
+	struct gwp_answer a;
 	auto_free char *after = NULL;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	rpc_server_free(f->rs.server);
 	f->rs.server = NULL;
-	a = call(f, "GET", "/users/bob/runs/1", f->token, NULL);
+	a = gwp_call(f, "GET", "/users/bob/runs/1", f->token, NULL);
 	assert_int_equal(a.status, 503);
 	assert_string_equal(buf_str(&a.body), "[]");
-	after = header(&a, "Retry-After");
+	after = gwp_header(&a, "Retry-After");
 	assert_non_null(after);
-	answer_fini(&a);
-	expect(f, "GET", LOGS "?step=0", f->token, NULL, 503, "[]");
-	expect(f, "GET", "/user", f->token, NULL, 200, NULL);
-	fake_start(f);
-	expect(f, "GET", "/users/bob/runs/1", f->token, NULL, 200, NULL);
-	expect(f, "GET", "!/readyz", NULL, NULL, 200, NULL);
+	gwp_answer_fini(&a);
+	gwp_expect(f, "GET", LOGS "?step=0", f->token, NULL, 503, "[]");
+	gwp_expect(f, "GET", "/user", f->token, NULL, 200, NULL);
+	gwp_fake_start(f);
+	gwp_expect(f, "GET", "/users/bob/runs/1", f->token, NULL, 200, NULL);
+	gwp_expect(f, "GET", "!/readyz", NULL, NULL, 200, NULL);
 }
 
 /* tests/lib/pg.sh with another word than restart. */
@@ -1114,28 +525,28 @@ database(const char *word)
 static void
 database_away(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	database("down");
-	expect(f, "GET", "/user", f->token, NULL, 503, "[]");
-	expect(f, "POST", "/users", ADMIN, "{\"username\":\"x\"}", 503, "[]");
-	expect(f, "GET", "!/readyz", NULL, NULL, 503, NULL);
-	expect(f, "GET", "!/healthz", NULL, NULL, 200, "ok\n");
-	expect(f, "GET", "/version", NULL, NULL, 200, NULL);
+	gwp_expect(f, "GET", "/user", f->token, NULL, 503, "[]");
+	gwp_expect(f, "POST", "/users", GWP_ADMIN, "{\"username\":\"x\"}", 503, "[]");
+	gwp_expect(f, "GET", "!/readyz", NULL, NULL, 503, NULL);
+	gwp_expect(f, "GET", "!/healthz", NULL, NULL, 200, "ok\n");
+	gwp_expect(f, "GET", "/version", NULL, NULL, 200, NULL);
 	database("up");
-	expect(f, "GET", "/user", f->token, NULL, 200, NULL);
+	gwp_expect(f, "GET", "/user", f->token, NULL, 200, NULL);
 	/* Broken connections are not the caller's trouble. */
 	database("restart");
-	expect(f, "GET", "/user", f->token, NULL, 200, NULL);
-	expect(f, "GET", "/user", f->token, NULL, 200, NULL);
+	gwp_expect(f, "GET", "/user", f->token, NULL, 200, NULL);
+	gwp_expect(f, "GET", "/user", f->token, NULL, 200, NULL);
 }
 
 /* --- direct runs --- */
 
 /* Runs a shell script while the loop turns; its exit status. */
 static int
-script(struct fixture *f, const char *text)
+script(struct gwp *f, const char *text)
 {
 	auto_free char *full = xasprintf("cd %s && exec >>log 2>&1 && export HOME=$PWD "
 	                                 "GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 "
@@ -1145,7 +556,7 @@ script(struct fixture *f, const char *text)
 	    f->dir, f->port, f->user_id, text);
 	char sh[] = "sh", c[] = "-c";
 	char *argv[] = { sh, c, full, NULL };
-	int64_t deadline = clock_mono_ms() + 3 * WAIT_MS;
+	int64_t deadline = clock_mono_ms() + 3 * GWP_WAIT_MS;
 	int status = -1;
 	pid_t pid;
 
@@ -1161,7 +572,7 @@ script(struct fixture *f, const char *text)
 }
 
 static char *
-read_whole(const struct fixture *f, const char *name)
+read_whole(const struct gwp *f, const char *name)
 {
 	auto_free char *path = xasprintf("%s/%s", f->dir, name);
 	auto_err err = NULL;
@@ -1174,7 +585,7 @@ read_whole(const struct fixture *f, const char *name)
 }
 
 static void
-must(struct fixture *f, const char *text)
+must(struct gwp *f, const char *text)
 {
 	if (script(f, text) != 0) {
 		auto_free char *log = read_whole(f, "log");
@@ -1192,7 +603,7 @@ must(struct fixture *f, const char *text)
 
 /* A repository with one commit, its hash in $dir/sha. */
 static void
-commit_definition(struct fixture *f, const char *file, const char *text)
+commit_definition(struct gwp *f, const char *file, const char *text)
 {
 	auto_free char *s =
 	    xasprintf("rm -rf w && git init -q -b master w && cd w && mkdir .agola && "
@@ -1204,7 +615,7 @@ commit_definition(struct fixture *f, const char *file, const char *text)
 }
 
 static char *
-createrun_body(struct fixture *f, const char *field, const char *value, const char *message)
+createrun_body(struct gwp *f, const char *field, const char *value, const char *message)
 {
 	auto_free char *sha = read_whole(f, "sha");
 	auto_free char *path = xasprintf("%s/%s", f->user_id, REPO);
@@ -1219,16 +630,16 @@ createrun_body(struct fixture *f, const char *field, const char *value, const ch
 static void
 direct_run(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_free char *body = NULL;
 	auto_json *j = NULL;
 	const Millrace__RunSpec *spec;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	commit_definition(f, ".agola/config.yml", DEFINITION);
 	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
 	body = createrun_body(f, "branch", "master", "agola direct run");
-	j = call_json(f, "POST", "/user/createrun", f->token, body, 201);
+	j = gwp_json(f, "POST", "/user/createrun", f->token, body, 201);
 	assert_int_equal(json_array_size(json_object_get(j, "runs")), 1);
 	assert_int_equal(json_int(json_array_get(json_object_get(j, "runs"), 0), "number", 0), 1);
 	assert_string_equal(
@@ -1249,7 +660,7 @@ direct_run(void **state)
 static void
 direct_run_kinds(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	static const struct {
 		const char *field, *value, *ref, *group;
 		int nruns;
@@ -1259,7 +670,7 @@ direct_run_kinds(void **state)
 		{ "branch", "feature/x", "refs/heads/feature/x", "branch/feature%2Fx", 1 },
 	};
 
-	make_bob(f);
+	gwp_make_bob(f);
 	commit_definition(f, ".agola/config.yaml", DEFINITION);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *push =
@@ -1268,7 +679,7 @@ direct_run_kinds(void **state)
 		auto_free char *group = xasprintf("/user/%s/%s", f->user_id, cases[i].group);
 
 		must(f, push);
-		expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
+		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
 		assert_int_equal(f->rs.create->n_runs, cases[i].nruns);
 		assert_string_equal(f->rs.create->runs[0]->group, group);
 	}
@@ -1277,7 +688,7 @@ direct_run_kinds(void **state)
 static void
 broken_definitions(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	static const struct {
 		const char *file, *text, *error;
 	} cases[] = {
@@ -1286,14 +697,14 @@ broken_definitions(void **state)
 		{ ".agola/other.yml", "runs: []", "config.yml" },
 	};
 
-	make_bob(f);
+	gwp_make_bob(f);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *body = NULL;
 
 		commit_definition(f, cases[i].file, cases[i].text);
 		must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
 		body = createrun_body(f, "branch", "master", "m");
-		expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
+		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
 		assert_int_equal(f->rs.create->n_runs, 1);
 		assert_string_equal(f->rs.create->runs[0]->name, "Setup Error");
 		assert_true(f->rs.create->runs[0]->n_setup_errors >= 1);
@@ -1304,15 +715,15 @@ broken_definitions(void **state)
 static void
 refused_by_the_runservice(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_free char *body = NULL;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	commit_definition(f, ".agola/config.yml", DEFINITION);
 	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
 	body = createrun_body(f, "branch", "master", "m");
 	f->rs.code = ERR_INVALID;
-	expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
+	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
 	/* The second try was a visible run with the reason. */
 	assert_int_equal(f->rs.calls, 2);
 	assert_string_equal(f->rs.create->runs[0]->name, "Setup Error");
@@ -1322,100 +733,100 @@ refused_by_the_runservice(void **state)
 static void
 bad_createruns(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_json *j = NULL;
 	auto_free char *body = NULL;
 	auto_free char *other = NULL;
 	auto_free char *missing = NULL;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	commit_definition(f, ".agola/config.yml", DEFINITION);
 	body = createrun_body(f, "branch", "master", "m");
 	/* Nothing was pushed. */
-	expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
+	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
 	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
 	assert_int_equal(json_parse(&j, body, strlen(body), NULL), 0);
 	json_object_set_new(
 	    j, "commit_sha", json_string("0123456789012345678901234567890123456789"));
 	missing = json_print(j);
-	expect(f, "POST", "/user/createrun", f->token, missing, 400, "[]");
+	gwp_expect(f, "POST", "/user/createrun", f->token, missing, 400, "[]");
 	json_object_set_new(
 	    j, "repo_path", json_string("11111111-2222-4333-8444-555555555555/" REPO));
 	other = json_print(j);
-	expect(f, "POST", "/user/createrun", f->token, other, 401, "[]");
+	gwp_expect(f, "POST", "/user/createrun", f->token, other, 401, "[]");
 	assert_int_equal(f->rs.calls, 0);
 }
 
 static void
 git_doors(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_free char *base = NULL;
 	auto_free char *path = NULL;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	base = xasprintf("!/repos/%s/" REPO ".git", f->user_id);
 	path = xasprintf("%s/info/refs?service=git-shell", base);
-	expect(f, "GET", path, NULL, NULL, 400, NULL);
+	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
 	for (const char *const *p =
 	         (const char *const[]){ "!/repos/bob/" REPO
 	                                ".git/info/refs?service=git-receive-pack",
 	             "!/repos/" REPO "/" REPO ".git/info/refs?service=git-receive-pack",
 	             "!/repos/%2e%2e/" REPO ".git/info/refs?service=git-receive-pack", NULL };
 	     *p; p++)
-		expect(f, "GET", *p, NULL, NULL, 404, NULL);
+		gwp_expect(f, "GET", *p, NULL, NULL, 404, NULL);
 	for (const char *const *p =
 	         (const char *const[]){ "x.git", "..%2fx.git", REPO, "%2e%2e.git", NULL };
 	     *p; p++) {
 		auto_free char *bad =
 		    xasprintf("!/repos/%s/%s/info/refs?service=git-receive-pack", f->user_id, *p);
-		struct answer a = call(f, "GET", bad, NULL, NULL);
+		struct gwp_answer a = gwp_call(f, "GET", bad, NULL, NULL);
 
 		assert_in_range(a.status, 400, 404);
-		answer_fini(&a);
+		gwp_answer_fini(&a);
 	}
 	free(path);
 	path = xasprintf("%s/git-upload-pack", base);
-	expect(f, "POST", path, NULL, "0000", 404, NULL); /* does not exist yet */
+	gwp_expect(f, "POST", path, NULL, "0000", 404, NULL); /* does not exist yet */
 	free(path);
 	path = xasprintf("%s/info/refs", base);
-	expect(f, "GET", path, NULL, NULL, 400, NULL);
+	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
 	free(path);
 	/* Nothing of all that made a directory outside data/repos/<user>. */
 	assert_int_equal(script(f, "test ! -e data/repos || test -z \"$(ls data/repos)\""), 0);
 	path = xasprintf("%s/info/refs?service=git-receive-pack", base);
-	expect(f, "GET", path, NULL, NULL, 200, NULL);
+	gwp_expect(f, "GET", path, NULL, NULL, 200, NULL);
 	free(path);
 	path = xasprintf("%s/raw/master/nothing", base);
-	expect(f, "GET", path, NULL, NULL, 404, NULL);
+	gwp_expect(f, "GET", path, NULL, NULL, 404, NULL);
 	free(path);
 	path = xasprintf("%s/git-receive-pack", base);
-	expect(f, "POST", path, NULL, "00zzgarbage", 500, NULL);
+	gwp_expect(f, "POST", path, NULL, "00zzgarbage", 500, NULL);
 }
 
 static void
 raw_files(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 	auto_free char *path = NULL;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	commit_definition(f, ".agola/config.yml", "runs: []");
 	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
 	path = xasprintf("!/repos/%s/" REPO ".git/raw/master/.agola/config.yml", f->user_id);
-	expect(f, "GET", path, NULL, NULL, 200, "runs: []");
+	gwp_expect(f, "GET", path, NULL, NULL, 200, "runs: []");
 	free(path);
 	path = xasprintf("!/repos/%s/" REPO ".git/raw/--help/x", f->user_id);
-	expect(f, "GET", path, NULL, NULL, 404, NULL);
+	gwp_expect(f, "GET", path, NULL, NULL, 404, NULL);
 }
 
 /* Broken objects are refused, and forced pushes, many files and compressed requests work. */
 static void
 pushes(void **state)
 {
-	struct fixture *f = *state;
+	struct gwp *f = *state;
 
-	make_bob(f);
+	gwp_make_bob(f);
 	commit_definition(f, ".agola/config.yml", "runs: []");
 	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
 	/* A large push goes in chunks, a fetch with many "have" lines is compressed. */
@@ -1440,7 +851,7 @@ pushes(void **state)
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, gwp_setup, gwp_teardown)
 	const struct CMUnitTest tests[] = {
 		T(users_and_tokens),
 		T(who_may_what),

@@ -60,7 +60,7 @@ make_user(struct db *db, const char *name)
 	struct gw_user u;
 	auto_err err = NULL;
 
-	ok(gw_store_user_create(&u, db, name, &err), &err);
+	ok(gw_store_user_create(&u, db, name, false, &err), &err);
 	return u;
 }
 
@@ -68,6 +68,27 @@ static void
 hash_of(uint8_t hash[GW_TOKEN_HASH_LEN], const char *token)
 {
 	crypto_sha256(hash, token, strlen(token));
+}
+
+static int
+by_token(
+    struct gw_user *out, struct db *db, const uint8_t hash[GW_TOKEN_HASH_LEN], struct err **err)
+{
+	bool read_only = true;
+	int rc = gw_store_user_by_token(out, &read_only, db, hash, err);
+
+	assert_true(rc != 0 || !read_only);
+	return rc;
+}
+
+static int
+make_token(struct db *db, const char *user_id, const char *name,
+    const uint8_t hash[GW_TOKEN_HASH_LEN], struct err **err)
+{
+	struct gw_token_new t = { .user_id = user_id, .name = name };
+
+	memcpy(t.hash, hash, sizeof(t.hash));
+	return gw_store_token_create(db, &t, err);
 }
 
 /* Connecting prepares every statement of every table; a second migration changes nothing. */
@@ -115,7 +136,7 @@ names_are_unique(void **state)
 
 	make_user(*state, "bob");
 	make_user(*state, "Bob"); /* case sensitive */
-	assert_int_equal(gw_store_user_create(&u, *state, "bob", &err), ERR_INVALID);
+	assert_int_equal(gw_store_user_create(&u, *state, "bob", false, &err), ERR_INVALID);
 	assert_string_equal(err->slug, "userAlreadyExists");
 }
 
@@ -125,25 +146,27 @@ tokens_lead_to_their_user(void **state)
 	struct gw_user bob = make_user(*state, "bob");
 	struct gw_user u;
 	uint8_t hash[GW_TOKEN_HASH_LEN], other[GW_TOKEN_HASH_LEN];
-	auto_free char *names = NULL;
+	struct gw_user_more more;
 	auto_err err = NULL;
 
 	hash_of(hash, "secret");
 	hash_of(other, "another");
-	assert_int_equal(gw_store_user_by_token(&u, *state, hash, &err), ERR_NOTFOUND);
+	assert_int_equal(by_token(&u, *state, hash, &err), ERR_NOTFOUND);
 	err_clear(&err);
-	ok(gw_store_token_create(*state, bob.id, "b", hash, &err), &err);
-	ok(gw_store_token_create(*state, bob.id, "a\"x", other, &err), &err);
-	ok(gw_store_user_by_token(&u, *state, hash, &err), &err);
+	ok(make_token(*state, bob.id, "b", hash, &err), &err);
+	ok(make_token(*state, bob.id, "a\"x", other, &err), &err);
+	ok(by_token(&u, *state, hash, &err), &err);
 	assert_string_equal(u.id, bob.id);
-	assert_int_equal(gw_store_token_create(*state, bob.id, "b", other, &err), ERR_INVALID);
+	assert_int_equal(make_token(*state, bob.id, "b", other, &err), ERR_INVALID);
 	assert_string_equal(err->slug, "userTokenAlreadyExists");
 	err_clear(&err);
-	ok(gw_store_token_names(&names, *state, bob.id, &err), &err);
-	assert_string_equal(names, "[\"a\\\"x\", \"b\"]");
+	ok(gw_store_user_more(&more, *state, bob.id, &err), &err);
+	assert_string_equal(more.tokens, "[\"a\\\"x\", \"b\"]");
+	assert_string_equal(more.accounts, "[]");
+	gw_user_more_fini(&more);
 
 	ok(gw_store_token_delete(*state, bob.id, "b", &err), &err);
-	assert_int_equal(gw_store_user_by_token(&u, *state, hash, &err), ERR_NOTFOUND);
+	assert_int_equal(by_token(&u, *state, hash, &err), ERR_NOTFOUND);
 	err_clear(&err);
 	assert_int_equal(gw_store_token_delete(*state, bob.id, "b", &err), ERR_NOTFOUND);
 	assert_string_equal(err->slug, "userTokenDoesNotExist");
@@ -161,7 +184,7 @@ tokens_are_stored_hashed(void **state)
 	auto_err err = NULL;
 
 	hash_of(hash, "topsecretvalue");
-	ok(gw_store_token_create(*state, bob.id, "t", hash, &err), &err);
+	ok(make_token(*state, bob.id, "t", hash, &err), &err);
 	ok(db_exec_sql(&r, raw,
 	       "select count(*) as n from " GW_SCHEMA ".user_tokens t "
 	       "where t::text like '%topsecretvalue%'",
@@ -181,9 +204,9 @@ deleting_a_user_deletes_the_tokens(void **state)
 	auto_err err = NULL;
 
 	hash_of(hash, "secret");
-	ok(gw_store_token_create(*state, bob.id, "t", hash, &err), &err);
+	ok(make_token(*state, bob.id, "t", hash, &err), &err);
 	ok(gw_store_user_delete(*state, bob.id, &err), &err);
-	assert_int_equal(gw_store_user_by_token(&u, *state, hash, &err), ERR_NOTFOUND);
+	assert_int_equal(by_token(&u, *state, hash, &err), ERR_NOTFOUND);
 	err_clear(&err);
 	assert_int_equal(gw_store_user_delete(*state, bob.id, &err), ERR_NOTFOUND);
 }
@@ -201,19 +224,19 @@ pages_join(void **state)
 	for (size_t i = 0; i < n; i++)
 		make_user(*state, names[i]);
 	for (int asc = 0; asc < 2; asc++) {
-		char after[GW_NAME_MAX + 1] = "";
+		struct gw_page page = { .ascending = asc, .limit = 2 };
 		size_t seen = 0;
 		bool more = true;
 
 		while (more) {
 			struct gw_user_list l;
 
-			ok(gw_store_user_list(&l, *state, after, asc, 2, &err), &err);
+			ok(gw_store_user_list(&l, *state, &page, &err), &err);
 			assert_in_range(l.n, 1, 2);
 			for (size_t i = 0; i < l.n; i++, seen++)
 				assert_string_equal(
 				    l.rows[i].user.name, sorted[asc ? seen : n - 1 - seen]);
-			snprintf(after, sizeof(after), "%s", l.rows[l.n - 1].user.name);
+			snprintf(page.after, sizeof(page.after), "%s", l.rows[l.n - 1].user.name);
 			more = l.more;
 			gw_user_list_fini(&l);
 		}
@@ -224,6 +247,7 @@ pages_join(void **state)
 static void
 limit_zero_is_all(void **state)
 {
+	const struct gw_page page = { .ascending = true };
 	struct gw_user_list l;
 	auto_err err = NULL;
 
@@ -233,11 +257,88 @@ limit_zero_is_all(void **state)
 		snprintf(name, sizeof(name), "user%02d", i);
 		make_user(*state, name);
 	}
-	ok(gw_store_user_list(&l, *state, "", true, 0, &err), &err);
+	ok(gw_store_user_list(&l, *state, &page, &err), &err);
 	assert_int_equal(l.n, 35);
 	assert_false(l.more);
-	assert_string_equal(l.rows[0].tokens, "[]");
+	assert_string_equal(l.rows[0].more.tokens, "[]");
 	gw_user_list_fini(&l);
+}
+
+/* Waits in the database until the moment is over. */
+static void
+pass_ms(struct db *db, int ms)
+{
+	auto_free char *sql = xasprintf("select pg_sleep(%d / 1000.0)", ms);
+	auto_err err = NULL;
+
+	ok(db_exec_sql(NULL, db, sql, &err), &err);
+}
+
+static void
+scopes_and_ends_of_tokens(void **state)
+{
+	struct gw_user bob = make_user(*state, "bob");
+	struct gw_token_new t = {
+		.user_id = bob.id, .name = "r", .read_only = true, .expires_ms = 3600000
+	};
+	auto_free char *list = NULL;
+	struct gw_user u;
+	bool read_only = false;
+	auto_err err = NULL;
+
+	hash_of(t.hash, "reads");
+	ok(gw_store_token_create(*state, &t, &err), &err);
+	ok(gw_store_user_by_token(&u, &read_only, *state, t.hash, &err), &err);
+	assert_true(read_only);
+	t.name = "short";
+	t.expires_ms = 1;
+	hash_of(t.hash, "short");
+	ok(gw_store_token_create(*state, &t, &err), &err);
+	pass_ms(*state, 5);
+	assert_int_equal(
+	    gw_store_user_by_token(&u, &read_only, *state, t.hash, &err), ERR_NOTFOUND);
+	err_clear(&err);
+	ok(gw_store_token_list(&list, *state, bob.id, &err), &err);
+	assert_non_null(
+	    strstr(list, "{\"name\" : \"r\", \"scope\" : \"read\", \"expires_at\" : \"2"));
+}
+
+static void
+passwords_and_links(void **state)
+{
+	struct gw_user bob = make_user(*state, "bob"), u;
+	uint8_t hash[GW_TOKEN_HASH_LEN], second[GW_TOKEN_HASH_LEN];
+	char *password = NULL;
+	auto_err err = NULL;
+
+	ok(gw_store_password_get(&password, &u, *state, "bob", &err), &err);
+	assert_null(password);
+	assert_int_equal(gw_store_password_get(&password, &u, *state, "eve", &err), ERR_NOTFOUND);
+	err_clear(&err);
+	hash_of(hash, "first link");
+	hash_of(second, "second link");
+	ok(gw_store_password_link(*state, bob.id, hash, 60000, &err), &err);
+	ok(gw_store_password_link(*state, bob.id, second, 60000, &err), &err);
+	/* A new link takes the place of the old one, and works once. */
+	assert_int_equal(gw_store_password_by_link(&u, *state, hash, "x", &err), ERR_NOTFOUND);
+	err_clear(&err);
+	ok(gw_store_password_by_link(&u, *state, second, "argon", &err), &err);
+	assert_string_equal(u.id, bob.id);
+	assert_int_equal(gw_store_password_by_link(&u, *state, second, "y", &err), ERR_NOTFOUND);
+	err_clear(&err);
+	ok(gw_store_password_get(&password, &u, *state, "bob", &err), &err);
+	assert_string_equal(password, "argon");
+	free(password);
+	/* Sessions of the time before are over. */
+	assert_int_equal(u.epoch, bob.epoch + 1);
+	assert_int_equal(
+	    gw_store_user_by_session(&u, *state, bob.id, bob.epoch, &err), ERR_NOTFOUND);
+	err_clear(&err);
+	ok(gw_store_user_by_session(&u, *state, bob.id, bob.epoch + 1, &err), &err);
+	/* One that has expired. */
+	ok(gw_store_password_link(*state, bob.id, hash, 1, &err), &err);
+	pass_ms(*state, 5);
+	assert_int_equal(gw_store_password_by_link(&u, *state, hash, "x", &err), ERR_NOTFOUND);
 }
 
 int
@@ -253,6 +354,8 @@ main(void)
 		T(deleting_a_user_deletes_the_tokens),
 		T(pages_join),
 		T(limit_zero_is_all),
+		T(scopes_and_ends_of_tokens),
+		T(passwords_and_links),
 	};
 
 	crypto_init();

@@ -188,6 +188,21 @@ test_key_file(void **state)
 	assert_int_equal(crypto_read_key_file(key, path, NULL), ERR_NOTFOUND);
 }
 
+static void
+test_passwords(void **state)
+{
+	char one[CRYPTO_PASSWORD_LEN], two[CRYPTO_PASSWORD_LEN];
+
+	(void)state;
+	assert_true(crypto_password_hash(one, "secret") && crypto_password_hash(two, "secret"));
+	assert_true(strncmp(one, "$argon2id$", 10) == 0);
+	assert_string_not_equal(one, two); /* salted */
+	assert_true(crypto_password_ok(one, "secret") && crypto_password_ok(two, "secret"));
+	assert_false(crypto_password_ok(one, "Secret"));
+	assert_false(crypto_password_ok("", "secret"));
+	assert_false(crypto_password_ok("$argon2id$", "secret"));
+}
+
 int
 main(void)
 {
@@ -199,6 +214,7 @@ main(void)
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_seal),
 		cmocka_unit_test(test_key_file),
+		cmocka_unit_test(test_passwords),
 	};
 
 	crypto_init();

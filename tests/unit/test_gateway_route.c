@@ -29,12 +29,21 @@ table_is_sound(void **state)
 
 		assert_true(r->pattern[0] == '/');
 		assert_true(!!r->work != !!r->handle);
-		assert_true(r->auth && r->role && r->denied && r->body_max && r->help);
+		assert_true(r->auth && r->role && r->denied && r->help);
 		/* A role without an identity could never be met. */
 		if (r->auth == GW_AUTH_NONE)
 			assert_int_equal(r->role, GW_ROLE_ANY);
-		if (r->role == GW_ROLE_SELF || r->role == GW_ROLE_SELF_USER)
-			assert_true(gw_route_has_param(r, "u"));
+		if (r->role == GW_ROLE_SELF || r->role == GW_ROLE_SELF_USER ||
+		    r->role == GW_ROLE_HIMSELF)
+			assert_true(gw_route_has_param(r, "u") && !gw_route_has_param(r, "o"));
+		if (r->role == GW_ROLE_SEE || r->role == GW_ROLE_OWNER ||
+		    r->role == GW_ROLE_OWNER_USER || r->role == GW_ROLE_RUN)
+			assert_true(gw_route_has_param(r, "p") || gw_route_has_param(r, "pg") ||
+			            gw_route_has_param(r, "o"));
+		/* What changes something wants somebody, but for logging in. */
+		if (gw_route_is_api(r) && gw_route_is_unsafe(r))
+			assert_true(r->auth == GW_AUTH_FORCED ||
+			            strncmp(r->pattern, GW_API "/auth/", 18) == 0);
 		for (size_t k = 0; k < i; k++)
 			assert_false(gw_routes[k].method == r->method &&
 			             strcmp(gw_routes[k].pattern, r->pattern) == 0);
@@ -94,7 +103,7 @@ unknown_is_no_row(void **state)
 		{ HTTP_OTHER, "/api/v1alpha/user" },
 		{ HTTP_HEAD, "/api/v1alpha/user" },
 		{ HTTP_GET, "/api/v1alpha/user/createrun" },
-		{ HTTP_GET, "/api/v1alpha/projects/x" },
+		{ HTTP_GET, "/api/v1alpha/projects" },
 		{ HTTP_GET, "/api/v1alpha/users/%zz" },
 		{ HTTP_GET, "/api/v1alpha/users/%00" },
 		{ HTTP_GET, "/api/v1alpha/users/bob%" },
@@ -132,9 +141,9 @@ body_limits(void **state)
 	const struct gw_route *r = find(&p, HTTP_POST, "/api/v1alpha/users");
 
 	(void)state;
-	assert_int_equal(r->body_max, 1 << 20);
+	assert_int_equal(gw_route_body_max(r), 1 << 20);
 	r = find(&p, HTTP_POST, "/repos/a/b.git/git-receive-pack");
-	assert_int_equal(r->body_max, GW_GIT_PUSH_BODY_MAX);
+	assert_int_equal(gw_route_body_max(r), GW_GIT_PUSH_BODY_MAX);
 	gw_params_fini(&p);
 }
 
