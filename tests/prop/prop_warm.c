@@ -164,7 +164,7 @@ check_shares(struct world *w)
 static void
 use(struct world *w, unsigned name)
 {
-	char id[24], text[8];
+	char id[24], text[16];
 
 	id_of(id, name, w->tag[name]);
 	snprintf(text, sizeof(text), "n%u", name);
