@@ -10,6 +10,7 @@
 #include "common/crypto.h"
 #include "common/mem.h"
 #include "evaluate/evaluate.h"
+#include "gateway/dump.h"
 #include "gateway/gateway.h"
 #include "tests/lib/gw_repo.h"
 
@@ -119,6 +120,7 @@ jsonnet_without_end(void **state)
 	struct gwp *f = *state;
 	auto_free char *body = NULL;
 	auto_free char *other = NULL;
+	auto_free char *dump = NULL;
 	int fds[GW_EVAL_THREADS];
 	unsigned calls;
 
@@ -138,6 +140,8 @@ jsonnet_without_end(void **state)
 	gwp_expect(f, "POST", "/user/createrun", f->token, other, 201, NULL);
 	assert_int_equal(f->rs.calls, calls + 1);
 	assert_string_equal(f->rs.create->runs[0]->name, "one");
+	dump = gw_dump(f->gw);
+	assert_non_null(strstr(dump, "\"evaluate\":{\"pending\":2,\"max\":50}"));
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		auto_buf raw = BUF_INIT;
 
