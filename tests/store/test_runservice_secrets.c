@@ -815,9 +815,12 @@ static int
 setup(void **state)
 {
 	int rc = rs_peer_setup(state);
-	if (rc == 0)
-		((struct rs_peer *)*state)->trust = MILLRACE__TRUST__TRUST_BRANCH;
-	return rc;
+	struct rs_peer *p = *state;
+	if (rc != 0)
+		return rc;
+	p->trust = MILLRACE__TRUST__TRUST_BRANCH;
+	p->cfg.offer_timeout_ms = 60000; /* tasks wait while the key changes */
+	return 0;
 }
 
 int
