@@ -276,7 +276,7 @@ round_add(struct ex_spool *s, struct round *r, unsigned i)
 	struct round_log *out;
 	auto_err err = NULL;
 
-	if (l->pending_raw == l->durable.raw)
+	if (ex_spool_settled(s, (int)i - 1))
 		return;
 	if (l->fd < 0 && open_log(s, i, &err) != 0) {
 		log_err(LOG_WARN, "the spool cannot be written, trying again", &err,
@@ -339,6 +339,14 @@ struct ex_spool_pos
 ex_spool_durable(const struct ex_spool *s, int step)
 {
 	return s->logs[step + 1].durable;
+}
+
+bool
+ex_spool_settled(const struct ex_spool *s, int step)
+{
+	const struct spool_log *l = &s->logs[step + 1];
+
+	return l->pending_raw == l->durable.raw;
 }
 
 size_t
