@@ -343,6 +343,27 @@ run_sync(struct follow *f, size_t index)
 	}
 }
 
+static bool
+step_started(const json_t *step)
+{
+	const char *phase = step ? json_text(step, "phase") : NULL;
+
+	return phase && strcmp(phase, "notstarted") != 0 && strcmp(phase, "cancelled") != 0;
+}
+
+/* Over steps that were passed over, because of their `if` or because one before them failed: a
+ * later one has started. */
+static void
+pass_over(struct ftask *t, const json_t *steps)
+{
+	for (size_t i = t->cursor < 0 ? t->nsteps : (size_t)t->cursor; i < t->nsteps; i++) {
+		if (!step_started(json_array_get(steps, i)))
+			continue;
+		t->cursor = (int)i;
+		return;
+	}
+}
+
 /* Opens the log at the cursor, or finds that there is nothing more to read. */
 static void
 task_advance(struct ftask *t)
@@ -358,10 +379,10 @@ task_advance(struct ftask *t)
 		return;
 	json_t *steps = json_member(j, "steps");
 	t->nsteps = json_array_size(steps);
+	pass_over(t, steps);
 	const json_t *step =
 	    t->cursor < 0 ? json_member(j, "setup_step") : json_array_get(steps, (size_t)t->cursor);
-	const char *phase = step ? json_text(step, "phase") : NULL;
-	bool started = phase && strcmp(phase, "notstarted") != 0 && strcmp(phase, "cancelled") != 0;
+	bool started = step_started(step);
 	const char *status = json_text(j, "status");
 	bool over = (status && is_final(status)) || run->final;
 
@@ -374,7 +395,6 @@ task_advance(struct ftask *t)
 		return;
 	}
 	if (over) {
-		/* Steps after a failed one never start. */
 		t->done = true;
 		if (status && is_final(status) && strcmp(status, "skipped") != 0 &&
 		    strcmp(status, "cancelled") != 0)

@@ -156,6 +156,10 @@ const struct config_key ex_config_keys[] = {
 	    .help = "When images are pulled: if_absent (default), always or never." },
 	{ KEY("pull_timeout", CONFIG_DURATION, pull_timeout_ms), .text_default = "30m", .min = 1000,
 	    .max = 86400000, .help = "Longest time one image may take to pull." },
+	{ KEY("post_timeout", CONFIG_DURATION, post_timeout_ms), .text_default = "5m", .min = 1000,
+	    .max = 86400000,
+	    .help = "How long the post steps of a task that was stopped or timed out may take "
+	            "together." },
 	{ KEY("allow_privileged", CONFIG_BOOL, allow_privileged), .text_default = "false",
 	    .help = "Whether definitions may ask for privileged containers." },
 	{ KEY("network", CONFIG_TEXT, network),

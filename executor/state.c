@@ -126,6 +126,10 @@ ex_state_print(const struct ex_state *s)
 	    ",\"start\":%" PRId64 ",\"end\":%" PRId64 ",\"steps_start\":%" PRId64
 	    ",\"epochs\":%" PRIu32 ",\"attempt\":%" PRIu32 ",\"archives\":%" PRIu32,
 	    s->start_ms, s->end_ms, s->steps_start_ms, s->epochs, s->attempt, s->archives);
+	buf_printf(&out,
+	    ",\"stop\":%s,\"cut\":%d,\"cut_at\":%" PRId64 ",\"tries\":%" PRIu32
+	    ",\"try_at\":%" PRId64,
+	    flag(s->stop), s->cut, s->cut_ms, s->tries, s->try_ms);
 	if (s->archive[0] != '\0')
 		buf_printf(&out, ",\"archive\":\"%s\"", s->archive);
 	buf_printf(&out, ",\"setup\":");
@@ -177,6 +181,11 @@ fill(struct ex_state *s, const json_t *j)
 	s->epochs = (uint32_t)json_int(j, "epochs", 1);
 	s->attempt = (uint32_t)json_int(j, "attempt", 0);
 	s->archives = (uint32_t)json_int(j, "archives", 0);
+	s->stop = json_flag(j, "stop", false);
+	s->cut = (int)json_int(j, "cut", 0);
+	s->cut_ms = json_int(j, "cut_at", 0);
+	s->tries = (uint32_t)json_int(j, "tries", 0);
+	s->try_ms = json_int(j, "try_at", 0);
 	if (archive != NULL && id_is_valid(archive))
 		memcpy(s->archive, archive, sizeof(s->archive));
 	if (!step_parse(&s->setup, json_member(j, "setup")))

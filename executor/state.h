@@ -47,7 +47,12 @@ struct ex_state {
 	int64_t start_ms, end_ms;
 	int64_t steps_start_ms;   /* when the timeout's clock started */
 	uint32_t epochs;          /* attach epochs below this one may have been used */
-	uint32_t attempt;         /* of the current step */
+	bool stop;                /* it is being stopped */
+	int cut;                  /* by the stop or the timeout, see order.h */
+	int64_t cut_ms;           /* when that was first; 0 = not yet */
+	uint32_t attempt;         /* of the current step, as the toolbox counts */
+	uint32_t tries;           /* of the current step that have failed */
+	int64_t try_ms;           /* when the one under way began */
 	uint32_t archives;        /* restore: archives of the current step already unpacked */
 	char archive[ID_LEN + 1]; /* restore_cache: the archive that was chosen, or "" */
 	char *containers[EX_CONTAINERS_MAX];

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "executor/meter.h"
+#include "executor/order.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -50,6 +51,8 @@ ex_step_clear(struct ex_task *t)
 	t->killing = false;
 	if (t->kill != NULL)
 		loop_timer_stop(t->kill);
+	if (t->step_timeout != NULL)
+		loop_timer_stop(t->step_timeout);
 }
 
 /* --- log bytes --- */
@@ -186,7 +189,7 @@ ex_step_own(struct ex_task *t, int exit_status, const char *fmt, ...)
 	s->received += strlen(line) + 1;
 	put(t, s->received - 1, text, strlen(text));
 	put(t, s->received, "\n", 1);
-	s->flushed = true;
+	s->flushed = s->own = true;
 	ended(t, exit_status);
 }
 
@@ -238,11 +241,63 @@ outcome(const struct ex_task *t)
 {
 	const struct ex_step *s = &t->step;
 
-	if (t->stop)
-		return EX_STOPPED;
-	if (t->timedout || s->own_error || s->exit_status != 0)
-		return EX_FAILED;
-	return EX_SUCCESS;
+	if (ex_order_is_cut(t->st, s->index))
+		return t->st->stop ? EX_STOPPED : EX_FAILED;
+	return s->own_error || s->exit_status != 0 ? EX_FAILED : EX_SUCCESS;
+}
+
+/* Nothing of the failed attempt runs any more, and another one may come to something else. */
+static bool
+may_try_again(const struct ex_task *t)
+{
+	const struct ex_step *s = &t->step;
+
+	return ex_order_again(t->st, t->plan->spec, s->index) && (s->answered || !s->sent) &&
+	       !s->own && !s->overflow && t->gone == NULL;
+}
+
+/* The failure is told in the log, which goes on. */
+static void
+say_failure(struct ex_task *t)
+{
+	struct ex_step *s = &t->step;
+	bool told = s->error != NULL && *s->error != '\0';
+	auto_free char *why = told ? ex_mask_text(t->mask, s->error)
+	                           : xasprintf("exit status %d", (int)s->exit_status);
+	auto_free char *line = xasprintf("\n[attempt %u of %u failed: %.1000s]\n",
+	    (unsigned)t->st->tries + 1, (unsigned)spec_of(t)->retries + 1, why);
+
+	put(t, s->received, line, strlen(line));
+}
+
+static void
+try_again(struct ex_task *t)
+{
+	struct ex_step *s = &t->step, old = *s;
+
+	say_failure(t);
+	ex_step_clear(t);
+	s->index = old.index;
+	s->active = true;
+	s->mask = ex_mask_stream_new(t->mask);
+	s->mask_base = s->received = old.received;
+	s->acked = old.acked;
+	t->st->tries++;
+	t->st->try_ms = clock_wall_ms();
+	t->st->archives = 0;
+	t->st->archive[0] = '\0';
+	ex_step_next_attempt(t);
+}
+
+/* Why a step ended that was ended. */
+static char *
+why_cut(const struct ex_task *t)
+{
+	if (t->post_over)
+		return xasprintf("the time of %lld s for the post steps was over",
+		    (long long)(t->ex->cfg->post_timeout_ms / 1000));
+	return xasprintf(
+	    "the task's timeout of %lld s was over", (long long)(t->plan->spec->timeout_ms / 1000));
 }
 
 static void
@@ -252,13 +307,16 @@ finish(struct ex_task *t)
 	struct ex_step_state *st = ex_state_step(t->st, s->index);
 	enum ex_phase phase = outcome(t);
 
+	if (phase == EX_FAILED && may_try_again(t)) {
+		try_again(t);
+		return;
+	}
 	st->phase = phase;
 	st->end_ms = clock_wall_ms();
 	st->has_exit = s->exit_status >= 0;
 	st->exit_status = s->exit_status;
-	if (t->timedout && phase == EX_FAILED) {
-		auto_free char *why = xasprintf("the task's timeout of %lld s was over",
-		    (long long)(t->plan->spec->timeout_ms / 1000));
+	if (phase == EX_FAILED && ex_order_is_cut(t->st, s->index)) {
+		auto_free char *why = why_cut(t);
 
 		set_error(s, why);
 	}
@@ -309,7 +367,7 @@ on_result(struct ex_task *t, const struct frame *f)
 		ex_setup_result(t, &r);
 	} else if (s->active && r.step == s->index && r.attempt == t->st->attempt &&
 	           !s->have_result) {
-		s->have_result = true;
+		s->have_result = s->answered = true;
 		s->exit_status = r.exit_status;
 		s->log_end = r.log_end;
 		s->archive_end = r.archive_end;
@@ -429,7 +487,7 @@ step_up(struct ex_task *t, const struct msg_welcome *w)
 	struct ex_step *s = &t->step;
 	bool there = w->step == s->index && w->attempt == t->st->attempt;
 
-	s->sent = s->sent || w->step == s->index;
+	s->sent = s->sent || there || (w->step == s->index && w->running);
 	if (s->have_result)
 		return;
 	if (t->killing) {
@@ -481,6 +539,8 @@ on_gone(struct err **err, void *arg)
 	struct ex_task *t = arg;
 
 	ex_link_free(steal(&t->link));
+	if (t->at == EX_AT_STEPS && t->gone == NULL) /* for the steps that follow */
+		t->gone = xstrdup(err_msg(*err));
 	broken(t, err);
 }
 
@@ -537,6 +597,29 @@ ex_steps_adopt(struct ex_task *t, struct ex_link *link)
 /* --- one after another --- */
 
 static void
+start_step_timeout(struct ex_task *t)
+{
+	int64_t ms = spec_of(t)->timeout_ms, gone = clock_wall_ms() - t->st->try_ms;
+
+	if (ms <= 0 || loop_timer_armed(t->step_timeout))
+		return;
+	if (gone < 0)
+		gone = 0;
+	loop_timer_start(t->step_timeout, gone < ms ? ms - gone : 0);
+}
+
+void
+ex_step_timeout(void *task)
+{
+	struct ex_task *t = task;
+
+	if (!t->step.active || (t->step.have_result && !IS_SAVE(t)))
+		return;
+	ex_step_fail(t, "its timeout of %.6g s was over", (double)spec_of(t)->timeout_ms / 1000);
+	ex_step_check(t);
+}
+
+static void
 launch(struct ex_task *t)
 {
 	struct ex_step *s = &t->step;
@@ -544,12 +627,19 @@ launch(struct ex_task *t)
 	if (t->link == NULL && t->gone == NULL)
 		ex_steps_attach(t);
 	if (t->gone != NULL) {
-		ex_step_own(t, -1, "%s", t->gone);
-	} else if (t->stop || t->timedout) {
-		ex_step_kill(t);
-	} else if (t->killing) {
+		auto_free char *why = t->link != NULL ? steal(&t->gone) : xstrdup(t->gone);
+
+		ex_step_own(t, -1, "%s", why);
 		return;
-	} else if (IS_RUN(t)) {
+	}
+	if (ex_order_is_cut(t->st, s->index)) {
+		ex_step_kill(t);
+		return;
+	}
+	if (t->killing)
+		return;
+	start_step_timeout(t);
+	if (IS_RUN(t)) {
 		s->ready = true;
 		ex_step_send_start(t);
 	} else if (IS_CACHE(t)) {
@@ -565,7 +655,7 @@ void
 ex_step_next_attempt(struct ex_task *t)
 {
 	t->st->attempt++;
-	t->step.ready = false;
+	t->step.ready = t->step.answered = false;
 	t->step.state_no = ex_task_save(t);
 }
 
@@ -584,6 +674,8 @@ start_step(struct ex_task *t, int index)
 		st->phase = EX_RUNNING;
 		st->start_ms = clock_wall_ms();
 		t->st->attempt = 1;
+		t->st->tries = 0;
+		t->st->try_ms = st->start_ms;
 		t->st->archives = 0;
 		t->st->archive[0] = '\0';
 	}
@@ -596,22 +688,15 @@ start_step(struct ex_task *t, int index)
 void
 ex_steps_go(struct ex_task *t)
 {
-	unsigned i;
+	int next;
 
 	if (t->at != EX_AT_STEPS || t->step.active)
 		return;
-	for (i = 0; i < t->st->nsteps && t->st->steps[i].phase == EX_SUCCESS; i++)
-		;
-	if (i == t->st->nsteps)
-		ex_task_end(t, EX_SUCCESS);
-	else if (ex_phase_final(t->st->steps[i].phase))
-		ex_task_end(t, t->st->steps[i].phase);
-	else if (t->stop && t->st->steps[i].phase == EX_NOTSTARTED)
-		ex_task_end(t, EX_STOPPED);
-	else if (t->timedout && t->st->steps[i].phase == EX_NOTSTARTED)
-		ex_task_end(t, EX_FAILED);
+	next = ex_order_next(t->st, t->plan->spec);
+	if (next == EX_ORDER_END)
+		ex_task_end(t, ex_order_status(t->st));
 	else if (t->nunstored < EX_UNSTORED_MAX)
-		start_step(t, (int)i);
+		start_step(t, next);
 }
 
 void

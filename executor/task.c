@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "executor/meter.h"
+#include "executor/order.h"
 #include "executor/session.h"
 #include "executor/warm.h"
 
@@ -469,6 +470,38 @@ ex_task_drop(struct ex_task *t, const char *why)
 
 /* --- stop and timeout --- */
 
+static void
+start_timeout(struct ex_task *t)
+{
+	int64_t ms = t->plan->spec->has_timeout_ms ? t->plan->spec->timeout_ms : 0, gone;
+
+	if (t->st->steps_start_ms == 0)
+		t->st->steps_start_ms = clock_wall_ms();
+	gone = clock_wall_ms() - t->st->steps_start_ms;
+	if (t->st->cut_ms != 0) {
+		ms = t->ex->cfg->post_timeout_ms;
+		gone = clock_wall_ms() - t->st->cut_ms;
+	}
+	if (ms <= 0)
+		return;
+	if (gone < 0)
+		gone = 0;
+	loop_timer_start(t->timeout, gone < ms ? ms - gone : 0);
+}
+
+/* What runs has to end; the post steps have their time from now on. */
+static void
+cut(struct ex_task *t)
+{
+	t->st->stop = t->stop;
+	t->st->timedout = t->timedout;
+	ex_order_cut(t->st);
+	if (t->st->cut_ms == 0)
+		t->st->cut_ms = clock_wall_ms();
+	start_timeout(t);
+	ex_task_save(t);
+}
+
 void
 ex_task_stop(struct ex_task *t)
 {
@@ -478,13 +511,16 @@ ex_task_stop(struct ex_task *t)
 	t->stop = true;
 	switch (t->at) {
 	case EX_AT_SETUP:
-		if (!t->st->setup_done) /* else it is taken up again first */
+		if (t->st->setup_done) /* it is taken up again first */
+			cut(t);
+		else
 			ex_task_setup_failed(t, NULL);
 		break;
 	case EX_AT_BEGIN:
 		ex_task_end(t, EX_STOPPED);
 		break;
 	case EX_AT_STEPS:
+		cut(t);
 		ex_step_kill(t);
 		break;
 	case EX_AT_ACCEPT: /* seen when the accept is answered */
@@ -499,9 +535,15 @@ on_timeout(void *arg)
 {
 	struct ex_task *t = arg;
 
-	if ((t->at != EX_AT_STEPS && t->at != EX_AT_BEGIN) || t->stop)
+	if (t->at != EX_AT_STEPS && t->at != EX_AT_BEGIN)
 		return;
-	t->timedout = true;
+	if (t->st->cut_ms == 0) {
+		t->timedout = true;
+		cut(t);
+	} else {
+		t->post_over = true;
+		t->st->cut = (int)t->st->nsteps;
+	}
 	if (t->at == EX_AT_STEPS)
 		ex_step_kill(t);
 }
@@ -564,21 +606,6 @@ ex_task_begin(struct ex_task *t)
 	attempt.fence = t->fence;
 	req.attempt = &attempt;
 	t->call = ex_rs_call(t->ex->rs, &opt);
-}
-
-static void
-start_timeout(struct ex_task *t)
-{
-	int64_t ms = t->plan->spec->timeout_ms, gone;
-
-	if (t->st->steps_start_ms == 0)
-		t->st->steps_start_ms = clock_wall_ms();
-	if (!t->plan->spec->has_timeout_ms || ms <= 0)
-		return;
-	gone = clock_wall_ms() - t->st->steps_start_ms;
-	if (gone < 0)
-		gone = 0;
-	loop_timer_start(t->timeout, gone < ms ? ms - gone : 0);
 }
 
 void
@@ -693,6 +720,8 @@ go(struct ex_task *t)
 	                   ? xstrdup(ex_task_adopted(t))
 	                   : ex_task_container_name(t, 0);
 	t->at = EX_AT_SETUP;
+	if (t->stop && !t->st->stop) /* told while the accept was under way */
+		cut(t);
 	if (t->st->setup_done)
 		ex_setup_reattach(t);
 	else
@@ -787,6 +816,7 @@ task_new(struct ex *ex, const char *task_id, uint64_t fence, const char *run_id)
 	t->again = loop_timer_new(ex->loop, "task again", on_again, t);
 	t->lease = loop_timer_new(ex->loop, "task lease", on_lease_end, t);
 	t->timeout = loop_timer_new(ex->loop, "task timeout", on_timeout, t);
+	t->step_timeout = loop_timer_new(ex->loop, "step timeout", ex_step_timeout, t);
 	t->kill = loop_timer_new(ex->loop, "step kill", ex_step_give_up, t);
 	t->pace = loop_timer_new(ex->loop, "report pace", on_pace, t);
 	ex_task_add(ex, t);
@@ -825,6 +855,7 @@ ex_task_recover(struct ex *ex, const char *dir)
 	t->st = st;
 	st->revision += REVISION_GAP;
 	t->timedout = st->timedout;
+	t->stop = st->stop;
 	if (open_spool(t, &e) != 0) {
 		log_err(
 		    LOG_ERROR, "a task's spool cannot be read, it is given up", &e, EX_LOG_IDS(t));
@@ -872,6 +903,7 @@ ex_task_free(struct ex_task *t)
 	loop_timer_free(t->again);
 	loop_timer_free(t->lease);
 	loop_timer_free(t->timeout);
+	loop_timer_free(t->step_timeout);
 	loop_timer_free(t->kill);
 	loop_timer_free(t->pace);
 	free(t);

@@ -45,9 +45,11 @@ struct ex_step {
 	uint64_t state_no; /* START may be sent once this state is on disk; 0 = not waited for */
 	bool active;       /* between its start and its end */
 	bool ready;        /* START may be sent */
-	bool sent;         /* the toolbox may know of it */
+	bool sent;         /* the toolbox may know of the attempt */
+	bool answered;     /* and has said how it ended */
 	bool flushed;      /* the mask stream's rest is in the spool */
 	bool overflow;
+	bool own; /* it ended without the toolbox, see ex_step_own() */
 	bool have_result;
 	int32_t exit_status;
 	uint64_t log_end, archive_end;
@@ -88,10 +90,11 @@ struct ex_task {
 	int64_t accept_sent_ms, lease_end_ms; /* monotonic; 0 = none yet */
 	bool resumed;                         /* from disk */
 	bool stop, timedout, renewing;
+	bool post_over; /* and so is the time for the post steps after that */
 	bool killing;
 	uint32_t first_epoch; /* reserved on disk for the first attach of this life; 0 = not yet */
 	char *gone;           /* why nothing more can run, found between two steps */
-	struct loop_timer *again, *lease, *timeout, *kill;
+	struct loop_timer *again, *lease, *timeout, *step_timeout, *kill;
 };
 
 /* Every log line about a task says whose it is. */
@@ -154,6 +157,8 @@ void ex_step_own(struct ex_task *t, int exit_status, const char *fmt, ...) PRINT
 void ex_step_kill(struct ex_task *t);
 void ex_step_give_up(void *task); /* it did not die in time */
 void ex_step_clear(struct ex_task *t);
+/* The time of the attempt under way is over. */
+void ex_step_timeout(void *task);
 /* A further attempt of an archive step may be sent once the state is on disk. */
 void ex_step_next_attempt(struct ex_task *t);
 

@@ -31,11 +31,12 @@ struct msg_hello {
 /*
  * Rules that the toolbox keeps and an executor may count on:
  * - A START of another step says that the log of the step before is durable: it is let go.
- * - A later attempt of an archive step goes on in the same log; its archive starts at 0 again.
+ * - A later attempt of a step goes on in the same log; an archive starts at 0 again. A command has
+ * one only when the attempt before is over: no attempt is run twice, and no two at once.
  * - A HELLO ends the archive of a running SAVE or RENDER: start its next attempt. A running RESTORE
  * goes on from msg_welcome.data_offset; its WANT is repeated.
- * - Steps only go up; a command is never run twice. Attempts of one step may be of different kinds
- *   (RENDER, then SAVE). Any other START is REFUSED with the reason.
+ * - Steps only go up. Attempts of one archive step may be of different kinds (RENDER, then SAVE).
+ * Any other START is REFUSED with the reason.
  * - A command that could not be started ends with 127, 126 (as shells have it) or 1 (user, working
  *   directory, script) and an error; -1 only when no process could be made.
  * - A service container answers SPAWN with RESULT and is the command from then on; or with REFUSED,
@@ -54,7 +55,7 @@ struct msg_content {
 
 struct msg_start {
 	int32_t step;     /* index; -1 for FRAME_SPAWN and for setup work (MSG_MKDIR) */
-	uint32_t attempt; /* of this step; a higher one aborts and restarts an archive step */
+	uint32_t attempt; /* of this step, only going up; a higher one aborts an archive step */
 	uint8_t kind;     /* enum msg_kind */
 	bool tty;
 	char **argv; /* RUN: the shell and its flags; the script's path is appended. SPAWN: the

@@ -26,18 +26,16 @@
 		    .read = step_if,                                                               \
 		    .words = if_words,                                                             \
 		    .v1 = true,                                                                    \
-		    .inert = true,                                                                 \
 		    .doc = "whether it runs, by how the steps before it ended" },                  \
 	    { .name = "retries",                                                                   \
 		    .kind = RD_INTEGER,                                                            \
 		    .at = AT(retries),                                                             \
 		    .max = RUNDEF_RETRIES_MAX,                                                     \
 		    .v1 = true,                                                                    \
-		    .inert = true,                                                                 \
 		    .doc = "further attempts after a failure" },                                   \
 	{                                                                                          \
 		.name = "timeout", .kind = RD_CUSTOM, .at = AT(timeout_ns), .read = step_timeout,  \
-		.shape = "duration", .v1 = true, .inert = true, .doc = "of each attempt"           \
+		.shape = "duration", .v1 = true, .doc = "of each attempt"                          \
 	}
 #define STEP_CONTENTS                                                                              \
 	{                                                                                          \

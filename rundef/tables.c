@@ -376,7 +376,6 @@ static const struct rd_field task_fields[] = {
 	    .read = rundef_read_post,
 	    .shape = "steps",
 	    .v1 = true,
-	    .inert = true,
 	    .doc = "steps that run at the end, whatever happened" },
 	{ .name = "depends",
 	    .kind = RD_CUSTOM,

@@ -219,8 +219,10 @@ why_not(const struct tb_task *t, const struct msg_start *m)
 		return "only directories are made before the first step";
 	if (m->step < t->step || (m->step == t->step && m->attempt < t->attempt))
 		return "a later step or attempt was started already";
-	if (m->step == t->step && (t->kind == MSG_RUN || m->kind == MSG_RUN))
-		return "a command is never run twice";
+	if (m->step == t->step && (t->kind == MSG_RUN) != (m->kind == MSG_RUN))
+		return "a command is no archive";
+	if (m->step == t->step && t->kind == MSG_RUN && t->running)
+		return "an attempt of the command is still running";
 	if (t->running && (m->step != t->step || t->kind == MSG_MKDIR))
 		return "another step is still running";
 	return NULL;

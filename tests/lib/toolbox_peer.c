@@ -186,7 +186,7 @@ peer_run(struct peer *p, int32_t step, const char *script, bool tty)
 	char *argv[] = { sh, flag }, *env[] = { path };
 	char *text = strdup(script), *none = strdup("");
 	struct msg_start m = { .step = step,
-		.attempt = 1,
+		.attempt = p->attempt ? p->attempt : 1,
 		.kind = MSG_RUN,
 		.tty = tty,
 		.argv = argv,

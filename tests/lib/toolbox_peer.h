@@ -30,7 +30,8 @@ struct peer {
 	struct msg_result result;
 	struct msg_welcome welcome;
 	char error[2048];
-	bool keep_quiet; /* do not acknowledge log bytes */
+	bool keep_quiet;  /* do not acknowledge log bytes */
+	uint32_t attempt; /* of peer_run(); 0 = the first */
 };
 
 void peer_start(struct peer *p);

@@ -23,6 +23,11 @@ example(void)
 	s->epochs = UINT32_MAX;
 	s->attempt = 2;
 	s->archives = 7;
+	s->stop = true;
+	s->cut = 2;
+	s->cut_ms = 1700000000002;
+	s->tries = 3;
+	s->try_ms = 1700000000003;
 	memcpy(s->archive, "0123abcd-0123-4567-89ab-0123456789ab", sizeof(s->archive));
 	s->setup.phase = EX_SUCCESS;
 	s->setup.log_stored = true;
@@ -77,6 +82,10 @@ same_state(const struct ex_state *a, const struct ex_state *b)
 	assert_true(a->steps_start_ms == b->steps_start_ms);
 	assert_true(a->epochs == b->epochs && a->attempt == b->attempt);
 	assert_int_equal(a->archives, b->archives);
+	assert_int_equal(a->stop, b->stop);
+	assert_int_equal(a->cut, b->cut);
+	assert_true(a->cut_ms == b->cut_ms && a->try_ms == b->try_ms);
+	assert_int_equal(a->tries, b->tries);
 	assert_string_equal(a->archive, b->archive);
 	assert_int_equal(a->ncontainers, b->ncontainers);
 	for (unsigned i = 0; i < a->ncontainers; i++)
@@ -103,10 +112,10 @@ static void
 test_one_by_one(void **state)
 {
 	struct ex_state *s = ex_state_new("run1", "task1", 0, 1);
-	bool *flags[] = { &s->timedout, &s->begun, &s->setup_done, &s->setup.log_stored,
+	bool *flags[] = { &s->timedout, &s->begun, &s->setup_done, &s->stop, &s->setup.log_stored,
 		&s->steps[0].log_stored, &s->steps[0].has_exit };
-	int64_t *times[] = { &s->start_ms, &s->end_ms, &s->steps_start_ms, &s->setup.start_ms,
-		&s->setup.end_ms, &s->steps[0].start_ms, &s->steps[0].end_ms };
+	int64_t *times[] = { &s->start_ms, &s->end_ms, &s->steps_start_ms, &s->cut_ms, &s->try_ms,
+		&s->setup.start_ms, &s->setup.end_ms, &s->steps[0].start_ms, &s->steps[0].end_ms };
 
 	(void)state;
 	check_same(s);

@@ -272,6 +272,43 @@ test_start_twice_runs_once(void **state)
 	peer_stop(&p);
 }
 
+/* A further attempt goes on in the same log, once the one before is over. */
+static void
+test_attempts(void **state)
+{
+	(void)state;
+	struct peer p;
+
+	up(&p);
+	peer_run(&p, 0, "echo one; exit 3", false);
+	peer_until_result(&p);
+	assert_int_equal(p.result.exit_status, 3);
+	assert_int_equal(p.result.log_end, 4);
+	p.attempt = 2;
+	peer_run(&p, 0, "echo two; read x </dev/zero; sleep 60", false);
+	peer_until_log(&p, "two");
+	p.attempt = 3;
+	peer_run(&p, 0, "echo never", false);
+	while (p.refusals == 0)
+		assert_true(peer_pump(&p, 5000));
+	assert_non_null(strstr(p.error, "still running"));
+	peer_kill(&p, 0, SIGKILL, 0);
+	while (p.results == 0)
+		assert_true(peer_pump(&p, 5000));
+	assert_int_equal(p.result.attempt, 2);
+	assert_int_equal(p.result.exit_status, 137);
+	peer_run(&p, 0, "echo three", false);
+	peer_until_result(&p);
+	assert_int_equal(p.result.attempt, 3);
+	assert_int_equal(p.result.exit_status, 0);
+	assert_int_equal(p.result.log_end, 14);
+	p.attempt = 2; /* what is past is past */
+	peer_run(&p, 0, "echo old", false);
+	while (p.refusals == 1)
+		assert_true(peer_pump(&p, 5000));
+	peer_stop(&p);
+}
+
 static void
 test_start_refusals(void **state)
 {
@@ -743,6 +780,7 @@ main(void)
 		cmocka_unit_test(test_cannot_start),
 		cmocka_unit_test(test_user_and_home),
 		cmocka_unit_test(test_start_twice_runs_once),
+		cmocka_unit_test(test_attempts),
 		cmocka_unit_test(test_start_refusals),
 		cmocka_unit_test(test_result_repeated_after_hello),
 		cmocka_unit_test(test_lower_epoch_is_ignored),
