@@ -502,8 +502,7 @@ static const struct rd_field run_fields[] = {
 	    .kind = RD_BOOL,
 	    .at = AT(cancel_previous),
 	    .v1 = true,
-	    .inert = true,
-	    .doc = "ends older runs of the same branch, tag or pull request" },
+	    .doc = "ends older runs of this name of the same branch, tag or pull request" },
 	{ 0 },
 };
 #undef AT

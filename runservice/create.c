@@ -86,6 +86,38 @@ enqueue(uint64_t *number, struct rs_tx *tx, struct rs_run *run, const Millrace__
 	return rc == 0 ? rs_tx_store(tx, kept, tx->left, tx->nleft, NULL, err) : rc;
 }
 
+/* Ends an older run: one that waits is cancelled, one that runs is stopped. */
+static int
+end_older(struct rs_tx *tx, const char *id, const char *name, struct err **err)
+{
+	struct rs_kept_run *kept;
+	int rc = rs_kept_run(&kept, tx->kept, tx->db, id, err);
+	if (rc != 0 || kept->run.stop || strcmp(kept->run.name, name) != 0)
+		return rc;
+	enum rs_event event = kept->run.phase == RS_QUEUED ? RS_EV_CANCEL : RS_EV_STOP;
+	rc = rs_run_apply(&kept->run, event, RS_NO_TASK, tx->now_ms, NULL, err);
+	return rc == 0 ? rs_tx_store(tx, kept, tx->left, tx->nleft, NULL, err) : rc;
+}
+
+/* cancel_previous. Those that wait first: the end of the one that runs would start one of them. */
+static int
+end_previous(struct rs_tx *tx, const struct rs_run *run, struct err **err)
+{
+	struct rs_kept_group *g = NULL;
+	int rc = rs_kept_group(&g, tx->kept, tx->db, run->group, err);
+	if (rc != 0)
+		return rc;
+	size_t n = g->nqueued;
+	auto_free struct id *queued = xcalloc(n + 1, sizeof(*queued));
+	struct id running = { "" };
+	memcpy(running.s, g->running, sizeof(running.s));
+	for (size_t i = 0; i < n; i++)
+		queued[i] = g->queued[i];
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = end_older(tx, queued[i].s, run->name, err);
+	return rc == 0 && *running.s ? end_older(tx, running.s, run->name, err) : rc;
+}
+
 static int
 create_one(
     struct create *c, Millrace__RunSpec *spec, Millrace__RunCreateReply *reply, struct err **err)
@@ -110,6 +142,8 @@ create_one(
 		rs_run_fini(&run);
 	} else {
 		rc = rs_variables_give(c->tx->db, c->tx->rs->keys, c->req, spec, run.id, err);
+		if (rc == 0 && spec->cancel_previous)
+			rc = end_previous(c->tx, &run, err);
 		if (rc == 0) {
 			uint64_t number = 0;
 			rc = enqueue(&number, c->tx, &run, spec, err);

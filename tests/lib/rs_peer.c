@@ -457,7 +457,8 @@ rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *ta
 		make_task(made, i, &tasks[i]);
 		specs[i] = &made[i].spec;
 	}
-	run.name = unconst("a run");
+	run.name = unconst(p->run_name ? p->run_name : "a run");
+	run.has_cancel_previous = run.cancel_previous = p->cancel_previous;
 	run.group = group;
 	run.tasks = specs;
 	run.n_tasks = n;

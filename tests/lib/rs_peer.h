@@ -55,6 +55,8 @@ struct rs_peer {
 	struct rs_executor ex[2];        /* "ex1", "ex2" */
 	const char *owner, *cache_group; /* of the next runs; NULL: RS_PEER_OWNER, none */
 	int trust;                       /* of the next runs; 0: not said */
+	const char *run_name;            /* likewise; NULL: "a run" */
+	bool cancel_previous;            /* likewise */
 	char dir[64], socket[80];
 	struct pg_proxy proxy; /* only after rs_peer_setup_proxy() */
 	/* Of the runs that are made; NULL: they are direct ones that bring the variable "password".

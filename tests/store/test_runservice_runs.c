@@ -106,6 +106,57 @@ an_approval_keeps_its_group_waiting(void **state)
 	millrace__run_state__free_unpacked(run, NULL);
 }
 
+/* What waits is cancelled, what runs is stopped; of other names and groups nothing. */
+static void
+a_newer_run_ends_older_ones(void **state)
+{
+	static const char *const after[] = { "running stopped", "cancelled unknown",
+		"queued unknown", "queued unknown", "running unknown" };
+	struct rs_peer *p = *state;
+	struct rs_executor *ex = &p->ex[0];
+	start(p);
+	p->cancel_previous = true;
+	uint64_t first = rs_peer_run(p, "main", one_task, 1, NULL);
+	struct rs_offer o = take(ex);
+	p->cancel_previous = false;
+	rs_peer_run(p, "main", one_task, 1, NULL);
+	p->run_name = "another";
+	uint64_t another = rs_peer_run(p, "main", one_task, 1, NULL);
+	p->run_name = NULL;
+	p->cancel_previous = true;
+	struct id request = id_new();
+	uint64_t newest = rs_peer_run(p, "main", one_task, 1, request.s);
+	assert_int_equal(rs_peer_run(p, "main", one_task, 1, request.s), newest);
+	rs_peer_run(p, "other", one_task, 1, NULL);
+	assert_states(p, first, after, ARRAY_LEN(after));
+	Millrace__RunState *run = rs_peer_get(p, first);
+	assert_true(run->stopping);
+	millrace__run_state__free_unpacked(run, NULL);
+	/* One that is stopping already is left alone. */
+	uint64_t last = rs_peer_run(p, "main", one_task, 1, NULL);
+	assert_string_equal(rs_peer_state(p, newest), "cancelled unknown");
+	assert_int_equal(rs_ex_report(ex, &o, 1, "stopped", "sx"), 0);
+	assert_string_equal(rs_peer_state(p, first), "finished stopped");
+	assert_string_equal(rs_peer_state(p, another), "running unknown");
+	assert_string_equal(rs_peer_state(p, last), "queued unknown");
+	/* A restart is no newer run. */
+	assert_int_equal(rs_peer_action(p, first, "restart", NULL), (int)last + 1);
+	assert_string_equal(rs_peer_state(p, last), "queued unknown");
+}
+
+/* Nothing holds the older one back: the newer starts at once. */
+static void
+a_newer_run_takes_the_place_of_one_that_waits(void **state)
+{
+	struct rs_peer *p = *state;
+	start(p);
+	p->cancel_previous = true;
+	uint64_t first = rs_peer_run(p, "main", gated, 1, NULL),
+	         second = rs_peer_run(p, "main", gated, 1, NULL);
+	assert_string_equal(rs_peer_state(p, first), "finished stopped");
+	assert_string_equal(rs_peer_state(p, second), "running unknown");
+}
+
 /* --- restart from failed tasks --- */
 
 static const struct rs_peer_task chain[] = {
@@ -309,6 +360,7 @@ create(struct day *d)
 		{ .name = "d", .nsteps = 1, .needs_approval = true },
 	};
 	static const char *const branches[] = { "main", "dev", "x%2Fy" };
+	d->p->cancel_previous = any(d, 6) == 0;
 	d->last = rs_peer_run(d->p, branches[any(d, 3)], tasks, 1 + any(d, 4), NULL);
 }
 
@@ -381,6 +433,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_run_of_a_group_at_a_time),
 		TEST(an_approval_keeps_its_group_waiting),
+		TEST(a_newer_run_ends_older_ones),
+		TEST(a_newer_run_takes_the_place_of_one_that_waits),
 		TEST(a_restart_keeps_what_succeeded),
 		TEST(a_cancelled_run_restarts),
 		TEST(random_days),
