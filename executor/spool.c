@@ -16,6 +16,7 @@ struct spool_log {
 	int fd;
 	struct buf pending;
 	uint64_t pending_raw; /* raw end of pending */
+	uint64_t appended;    /* masked bytes in all */
 	struct ex_spool_pos durable;
 };
 
@@ -131,6 +132,7 @@ ex_spool_open(struct ex_spool **out, struct loop *loop, struct work_pool *pool, 
 			return rc;
 		}
 		s->logs[i].pending_raw = s->logs[i].durable.raw;
+		s->logs[i].appended = s->logs[i].durable.masked;
 	}
 	*out = s;
 	return 0;
@@ -276,7 +278,7 @@ round_add(struct ex_spool *s, struct round *r, unsigned i)
 	struct round_log *out;
 	auto_err err = NULL;
 
-	if (ex_spool_settled(s, (int)i - 1))
+	if (l->pending_raw == l->durable.raw)
 		return;
 	if (l->fd < 0 && open_log(s, i, &err) != 0) {
 		log_err(LOG_WARN, "the spool cannot be written, trying again", &err,
@@ -332,6 +334,7 @@ ex_spool_append(struct ex_spool *s, int step, uint64_t raw_end, const void *p, s
 	MUST(step >= -1 && (unsigned)(step + 1) < s->nlogs && raw_end >= l->pending_raw);
 	buf_append(&l->pending, p, n);
 	l->pending_raw = raw_end;
+	l->appended += n;
 	start_round(s);
 }
 
@@ -346,7 +349,7 @@ ex_spool_settled(const struct ex_spool *s, int step)
 {
 	const struct spool_log *l = &s->logs[step + 1];
 
-	return l->pending_raw == l->durable.raw;
+	return l->pending_raw == l->durable.raw && l->appended == l->durable.masked;
 }
 
 size_t

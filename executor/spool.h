@@ -23,7 +23,8 @@ int ex_spool_open(struct ex_spool **out, struct loop *loop, struct work_pool *po
 void ex_spool_free(struct ex_spool *s, bool remove);
 
 const char *ex_spool_dir(const struct ex_spool *s);
-/* step -1 = setup. raw_end: raw bytes that are covered once these masked bytes are on disk. */
+/* step -1 = setup. raw_end: raw bytes that are covered once these masked bytes are on disk; when it
+ * is what it was before they wait for what follows. */
 void ex_spool_append(struct ex_spool *s, int step, uint64_t raw_end, const void *p, size_t n);
 /* What is on disk. */
 struct ex_spool_pos ex_spool_durable(const struct ex_spool *s, int step);

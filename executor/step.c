@@ -311,6 +311,12 @@ finish(struct ex_task *t)
 		try_again(t);
 		return;
 	}
+	if (!ex_spool_settled(t->spool, s->index)) {
+		/* A line of ours that no byte of the step's followed goes to disk with one of ours.
+		 */
+		put(t, ++s->received, "", 0);
+		return;
+	}
 	st->phase = phase;
 	st->end_ms = clock_wall_ms();
 	st->has_exit = s->exit_status >= 0;

@@ -140,11 +140,98 @@ test_order(void **state)
 	}
 }
 
+/* One task with every way its steps may end; ends as for play(), one for each step that starts. */
+static void
+check_one(const char *letters, const char *ends)
+{
+	struct task t;
+	int last = -1, next;
+	bool failed = false, cut = false;
+
+	task_make(&t, letters);
+	while ((next = ex_order_next(t.st, &t.spec)) != EX_ORDER_END) {
+		const char how = ends[next], what = letters[next];
+
+		assert_true(next > last);
+		assert_false(cut && what >= 'a');
+		assert_false((what == 's' || what == 'S') && (failed || cut));
+		assert_false((what == 'f' || what == 'F') && ((!failed && !cut) || t.st->stop));
+		last = next;
+		t.st->steps[next].phase = EX_RUNNING;
+		if (how == 'S' || how == 'T') {
+			t.st->stop |= how == 'S';
+			t.st->timedout |= how == 'T';
+			ex_order_cut(t.st);
+			assert_true(ex_order_is_cut(t.st, next));
+			cut = true;
+		}
+		failed |= how != 's';
+		t.st->steps[next].phase = how == 's'   ? EX_SUCCESS
+		                          : how == 'S' ? EX_STOPPED
+		                                       : EX_FAILED;
+	}
+	for (unsigned i = 0; i < t.st->nsteps; i++)
+		assert_false(letters[i] == 'A' && t.st->steps[i].phase == EX_NOTSTARTED);
+	assert_int_equal(ex_order_status(t.st), t.st->stop      ? EX_STOPPED
+	                                        : failed || cut ? EX_FAILED
+	                                                        : EX_SUCCESS);
+	ex_state_free(t.st);
+}
+
+/* All tasks of two ordinary steps and three of post, and all that may happen to them. */
+static void
+test_all(void **state)
+{
+	static const char kinds[2][4] = { "sfa", "SFA" }, outcomes[] = "sfST";
+	unsigned ntasks = 3 * 3 * 3 * 3 * 3, nends = 4 * 4 * 4 * 4 * 4;
+
+	(void)state;
+	for (unsigned task = 0; task < ntasks; task++) {
+		char letters[6] = "", ends[6] = "";
+		unsigned left = task;
+
+		for (unsigned i = 0; i < 5; i++, left /= 3)
+			letters[i] = kinds[i >= 2][left % 3];
+		for (unsigned e = 0; e < nends; e++) {
+			left = e;
+			for (unsigned i = 0; i < 5; i++, left /= 4)
+				ends[i] = outcomes[left % 4];
+			check_one(letters, ends);
+		}
+	}
+}
+
+/* Of a failed attempt: as long as there are retries, and never of what was ended. */
+static void
+test_again(void **state)
+{
+	struct task t;
+
+	(void)state;
+	task_make(&t, "sA");
+	t.steps[0].retries = 2;
+	t.st->steps[0].phase = EX_RUNNING;
+	assert_true(ex_order_again(t.st, &t.spec, 0));
+	t.st->tries = 1;
+	assert_true(ex_order_again(t.st, &t.spec, 0));
+	t.st->tries = 2;
+	assert_false(ex_order_again(t.st, &t.spec, 0));
+	t.st->tries = 0;
+	t.st->timedout = true;
+	ex_order_cut(t.st);
+	assert_false(ex_order_again(t.st, &t.spec, 0));
+	t.steps[1].retries = 1;
+	assert_true(ex_order_again(t.st, &t.spec, 1)); /* of post, afterwards */
+	ex_state_free(t.st);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -398,6 +398,34 @@ wait_raw(struct fixture *f, int step, uint64_t raw)
 		loop_run_once(f->loop, 2000);
 }
 
+/* What has no raw byte of its own waits for the next. */
+static void
+test_settled(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f, 1);
+	assert_true(ex_spool_settled(f.spool, 0));
+	ex_spool_append(f.spool, 0, 5, "bytes", 5);
+	assert_false(ex_spool_settled(f.spool, 0));
+	assert_true(ex_spool_settled(f.spool, -1));
+	wait_raw(&f, 0, 5);
+	assert_true(ex_spool_settled(f.spool, 0));
+	ex_spool_append(f.spool, 0, 5, "line", 4);
+	ex_spool_append(f.spool, -1, 1, "x", 1);
+	wait_raw(&f, -1, 1);
+	assert_false(ex_spool_settled(f.spool, 0));
+	ex_spool_append(f.spool, 0, 6, "", 0);
+	wait_raw(&f, 0, 6);
+	assert_true(ex_spool_settled(f.spool, 0));
+	assert_int_equal(ex_spool_durable(f.spool, 0).masked, 9);
+	stop(&f, false);
+	start(&f, 1); /* as it was found */
+	assert_true(ex_spool_settled(f.spool, 0));
+	stop(&f, true);
+}
+
 static void
 test_spool_restart(void **state)
 {
@@ -511,6 +539,7 @@ main(void)
 		CASE(test_state_file),
 		CASE(test_state_torn),
 		CASE(test_state_foreign),
+		CASE(test_settled),
 		CASE(test_spool_restart),
 		CASE(test_spool_full_disk),
 		CASE(test_spool_free_while_writing),
