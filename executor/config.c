@@ -99,6 +99,53 @@ free_images(void *at)
 	*rules = (struct ex_image_rules){ NULL, 0 };
 }
 
+static bool
+label_ok(const struct yaml_node *name, const struct yaml_node *value)
+{
+	return name->text_len > 0 && value->text != NULL && value->type != YAML_NULL &&
+	       strpbrk(name->text, "=\r\n") == NULL && strpbrk(value->text, "\r\n") == NULL;
+}
+
+static int
+parse_labels(void *at, const struct yaml_node *node, struct err **err)
+{
+	struct ex_labels *labels = at;
+	size_t i;
+
+	if (node->type == YAML_NULL)
+		return 0;
+	if (node->type != YAML_MAP || node->n > EX_LABELS_MAX)
+		return err_set(err, ERR_INVALID, "labels must be a mapping of at most %d entries",
+		    EX_LABELS_MAX);
+	labels->items = xcalloc(node->n ? node->n : 1, sizeof(*labels->items));
+	for (i = 0; i < node->n; i++) {
+		const struct yaml_pair *pair = &node->pairs[i];
+
+		if (!label_ok(pair->key, pair->value))
+			return err_set(err, ERR_INVALID,
+			    "label \"%.60s\" must have a name without \"=\" and a text, both of "
+			    "one line",
+			    pair->key->text);
+		labels->items[labels->n++] =
+		    (struct ex_label){ xstrdup(pair->key->text), xstrdup(pair->value->text) };
+	}
+	return 0;
+}
+
+static void
+free_labels(void *at)
+{
+	struct ex_labels *labels = at;
+	size_t i;
+
+	for (i = 0; i < labels->n; i++) {
+		free(labels->items[i].name);
+		free(labels->items[i].value);
+	}
+	free(labels->items);
+	*labels = (struct ex_labels){ NULL, 0 };
+}
+
 static int
 parse_pull(void *at, const struct yaml_node *node, struct err **err)
 {
@@ -149,6 +196,10 @@ const struct config_key ex_config_keys[] = {
 	            "free name id-1, id-2, ... and its key from the directory key_file. 0: one." },
 	{ KEY("tasks", CONFIG_INT, tasks), .text_default = "4", .min = 1, .max = 1000,
 	    .help = "How many tasks run at once." },
+	{ KEY("labels", CONFIG_CUSTOM, labels), .parse = parse_labels, .free = free_labels,
+	    .help =
+	        "Mapping of names to texts: tasks whose runtime asks for labels run where all of "
+	        "them are." },
 	{ KEY("images", CONFIG_CUSTOM, images), .parse = parse_images, .free = free_images,
 	    .help = "List of {from, to, username, password_file}: images whose normalised name "
 	            "begins with from are taken from to; the longest from wins." },
@@ -177,6 +228,15 @@ const struct config_key ex_config_keys[] = {
 	    .help = "Largest log of one step in bytes; a step that writes more is failed." },
 	{ KEY("pids_limit", CONFIG_INT, pids_limit), .text_default = "8192", .min = 16,
 	    .max = 4194304, .help = "Most processes and threads in one container." },
+	{ KEY("cpu_max", CONFIG_INT, cpu_max), .text_default = "0", .min = 0, .max = 1000000,
+	    .help =
+	        "What one container may use of the processors, in thousandths of one; a task that "
+	        "asks for more fails. 0: no bound." },
+	{ KEY("memory_max", CONFIG_INT, memory_max), .text_default = "0", .min = 0,
+	    .max = INT64_MAX,
+	    .help =
+	        "What one container may use of memory, in bytes; a task that asks for more fails. "
+	        "0: no bound." },
 	{ KEY("warm_containers", CONFIG_INT, warm_containers), .text_default = "0", .min = 0,
 	    .max = EX_WARM_MAX,
 	    .help = "How many containers are started ahead, of the images that are used most. "

@@ -21,6 +21,15 @@ struct ex_image_rules {
 	size_t n;
 };
 
+#define EX_LABELS_MAX 64
+struct ex_label {
+	char *name, *value;
+};
+struct ex_labels {
+	struct ex_label *items;
+	size_t n;
+};
+
 enum ex_pull { EX_PULL_IF_ABSENT = 1, EX_PULL_ALWAYS, EX_PULL_NEVER };
 
 struct ex_config {
@@ -35,6 +44,7 @@ struct ex_config {
 	char *toolbox;
 	char *spool_dir;
 	char *network;
+	struct ex_labels labels;
 	int64_t tasks;
 	int64_t replicas;
 	struct ex_image_rules images;
@@ -45,6 +55,8 @@ struct ex_config {
 	int64_t workspace_entries_max;
 	int64_t log_size_max;
 	int64_t pids_limit;
+	int64_t cpu_max;    /* thousandths of a processor; 0 = no bound */
+	int64_t memory_max; /* bytes; likewise */
 	int64_t pull_timeout_ms;
 	int64_t post_timeout_ms;
 	int64_t warm_containers;

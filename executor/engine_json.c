@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define NANO_PER_MILLI 1000000 /* the engine's processors are in 10^-9 */
+
 static void
 list_free(char **list, size_t n)
 {
@@ -252,6 +254,27 @@ mounts_of(const struct ex_container_plan *p)
 	return mounts;
 }
 
+/* What the definition asks for, else what the executor allows; 0 = as much as there is. */
+static int64_t
+limit(uint64_t asked, int64_t max)
+{
+	return asked > 0 && asked <= INT64_MAX ? (int64_t)asked : max;
+}
+
+static void
+add_limits(json_t *host, const struct ex_container_plan *p)
+{
+	int64_t cpu = limit(p->def->cpu_milli, p->cpu_max);
+	int64_t memory = limit(p->def->memory, p->memory_max);
+
+	if (cpu > 0 && cpu <= INT64_MAX / NANO_PER_MILLI)
+		json_object_set_new(host, "NanoCpus", json_integer(cpu * NANO_PER_MILLI));
+	if (memory > 0) {
+		json_object_set_new(host, "Memory", json_integer(memory));
+		json_object_set_new(host, "MemorySwap", json_integer(memory)); /* no swap */
+	}
+}
+
 json_t *
 ex_json_container(const struct ex_container_plan *p)
 {
@@ -261,6 +284,8 @@ ex_json_container(const struct ex_container_plan *p)
 	    (json_int_t)p->pids_limit, "Privileged", (int)privileged, "AutoRemove",
 	    (int)p->auto_remove);
 
+	if (host != NULL)
+		add_limits(host, p);
 	return json_pack(
 	    "{s:s, s:s, s:[s], s:[s], s:b, s:b, s:b, s:b, s:b, s:b, s:o, s:{s:[s]}, s:o}", "Image",
 	    p->image->id, "User", "0:0", "Entrypoint", EX_TOOLBOX_PATH, "Cmd",

@@ -55,6 +55,7 @@ struct ex_container_plan {
 	const char *toolbox_volume;
 	const char *network; /* main: network name; service: container:ID */
 	int64_t pids_limit;
+	int64_t cpu_max, memory_max; /* of what says nothing itself; 0 = no bound */
 	bool cover;
 	bool auto_remove; /* the engine removes it when its process 1 ends */
 };

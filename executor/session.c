@@ -147,7 +147,16 @@ register_now(void *arg)
 		.done = on_registered,
 		.arg = s };
 	struct attempts a = held(s->ex, false);
+	const struct ex_labels *labels = &s->ex->cfg->labels;
+	auto_free Millrace__Pair *items = xcalloc(labels->n + 1, sizeof(*items));
+	auto_free Millrace__Pair **list = xcalloc(labels->n + 1, sizeof(*list));
 
+	for (size_t i = 0; i < labels->n; i++) {
+		millrace__pair__init(&items[i]);
+		items[i].name = labels->items[i].name;
+		items[i].value = labels->items[i].value;
+		list[i] = &items[i];
+	}
 	loop_timer_stop(s->reg_timer);
 	if (s->reg == NULL) {
 		req.version = (char *)(uintptr_t)daemon_version();
@@ -155,6 +164,8 @@ register_now(void *arg)
 		req.arch = (char *)(uintptr_t)arch();
 		req.slots = (uint32_t)s->ex->cfg->tasks;
 		req.allow_privileged = s->ex->cfg->allow_privileged;
+		req.labels = list;
+		req.n_labels = labels->n;
 		req.attempts = a.list;
 		req.n_attempts = a.n;
 		s->reg = ex_rs_call(s->ex->rs, &opt);

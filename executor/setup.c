@@ -7,6 +7,7 @@
 #include "executor/meter.h"
 #include "executor/warm.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* A service that neither refuses nor becomes its command in this time is taken as started. */
@@ -179,17 +180,31 @@ next_image(struct ex_task *t)
 }
 
 static int
-check_privileged(const struct ex_task *t, struct err **err)
+check_container(const struct ex_config *cfg, const Millrace__Container *def, struct err **err)
 {
-	unsigned i;
+	if (def->has_privileged && def->privileged && !cfg->allow_privileged)
+		return err_set(err, ERR_DENIED,
+		    "asks to be privileged and this executor does not allow it (allow_privileged)");
+	if (cfg->cpu_max > 0 && def->cpu_milli > (uint64_t)cfg->cpu_max)
+		return err_set(err, ERR_DENIED,
+		    "asks for %.6g processors and this executor gives at most %.6g (cpu_max)",
+		    (double)def->cpu_milli / 1000, (double)cfg->cpu_max / 1000);
+	if (cfg->memory_max > 0 && def->memory > (uint64_t)cfg->memory_max)
+		return err_set(err, ERR_DENIED,
+		    "asks for %" PRIu64 " bytes of memory and this executor gives at most %" PRId64
+		    " (memory_max)",
+		    def->memory, cfg->memory_max);
+	return 0;
+}
 
-	for (i = 0; i < ncontainers(t); i++)
-		if (def_of(t, i)->has_privileged && def_of(t, i)->privileged &&
-		    !t->ex->cfg->allow_privileged)
-			return err_set(err, ERR_DENIED,
-			    "container %u asks to be privileged and this executor does not allow "
-			    "it (allow_privileged)",
-			    i);
+static int
+check_containers(const struct ex_task *t, struct err **err)
+{
+	auto_err e = NULL;
+
+	for (unsigned i = 0; i < ncontainers(t); i++)
+		if (check_container(t->ex->cfg, def_of(t, i), &e) != 0)
+			return err_set(err, ERR_DENIED, "container %u %s", i, err_msg(e));
 	return 0;
 }
 
@@ -199,7 +214,7 @@ begin_images(struct ex_task *t)
 	auto_err e = NULL;
 
 	t->setup->phase_ms = clock_mono_ms();
-	if (check_privileged(t, &e) != 0)
+	if (check_containers(t, &e) != 0)
 		fail(t, &e);
 	else
 		next_image(t);
@@ -616,6 +631,8 @@ next_container(struct ex_task *t)
 		.toolbox_volume = ex_host_volume(t->ex->host),
 		.network = s->at == 0 ? ex_host_network(t->ex->host) : shared,
 		.pids_limit = t->ex->cfg->pids_limit,
+		.cpu_max = t->ex->cfg->cpu_max,
+		.memory_max = t->ex->cfg->memory_max,
 		.cover = t->ex->cfg->volume_cover };
 	auto_json *body = NULL;
 	struct ex_call_options opt = { .method = "POST",

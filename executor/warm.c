@@ -312,6 +312,8 @@ on_host(struct err **err, void *arg)
 		.toolbox_volume = ex_host_volume(ex->host),
 		.network = ex_host_network(ex->host),
 		.pids_limit = ex->cfg->pids_limit,
+		.cpu_max = ex->cfg->cpu_max,
+		.memory_max = ex->cfg->memory_max,
 		.auto_remove = true };
 	auto_json *body = ex_json_container(&plan);
 	const struct ex_call_options opt = { .method = "POST",

@@ -199,5 +199,5 @@ bool
 ex_warm_fits(const struct ex_image_info *image, const Millrace__Container *def)
 {
 	return def->n_volumes == 0 && def->n_entrypoint == 0 && image->nvolumes == 0 &&
-	       !(def->has_privileged && def->privileged);
+	       def->cpu_milli == 0 && def->memory == 0 && !(def->has_privileged && def->privileged);
 }

@@ -55,8 +55,8 @@ int64_t ex_warm_next_ms(const struct ex_warm_uses *u, const struct ex_warm_have 
 
 /*
  * Whether a task's main container is just what one started ahead is: no tmpfs, not privileged, no
- * entrypoint of its own, no volume that the image declares. Its user and environment reach it by
- * the stream.
+ * entrypoint and no resources of its own, no volume that the image declares. Its user and
+ * environment reach it by the stream.
  */
 bool ex_warm_fits(const struct ex_image_info *image, const Millrace__Container *def);
 

@@ -207,7 +207,6 @@ static const struct rd_field container_fields[] = {
 	    .at = 0,
 	    .object = &resources_object,
 	    .v1 = true,
-	    .inert = true,
 	    .doc = "what it needs and may use at most" },
 	{ 0 },
 };
@@ -264,7 +263,6 @@ static const struct rd_field runtime_fields[] = {
 	    .read = rundef_read_labels,
 	    .shape = "labels",
 	    .v1 = true,
-	    .inert = true,
 	    .doc = "an executor must have them all" },
 	{ 0 },
 };

@@ -219,6 +219,10 @@ rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
 
 		if (pair.name && !*pair.name)
 			rundef_error(r, key->pos, "a label needs a name");
+		if ((pair.name && strpbrk(pair.name, "=\n")) ||
+		    (pair.value && strchr(pair.value, '\n')))
+			rundef_error(r, key->pos,
+			    "a label is a name without \"=\" and a text, both of one line");
 		p->list[p->n++] = pair;
 		rundef_leave(r, mark);
 	}

@@ -22,7 +22,8 @@ assign_ready(
 		if (!rs_run_task_ready(run, i))
 			continue;
 		struct rs_task *t = &run->tasks[i];
-		size_t c = rs_scheduler_choose(list, n, t->arch, t->privileged);
+		const struct rs_needs need = rs_scheduler_needs(t);
+		size_t c = rs_scheduler_choose(list, n, &need);
 		if (c == RS_NO_CANDIDATE)
 			continue;
 		MUST(list != NULL && c < n);

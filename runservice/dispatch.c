@@ -14,8 +14,8 @@
 
 struct ready {
 	char task_id[ID_LEN + 1];
-	char *arch;
-	bool privileged;
+	char *arch, *labels;
+	struct rs_needs need; /* of these */
 };
 
 struct entry {
@@ -53,8 +53,10 @@ rs_dispatch_new(struct rs *rs)
 static void
 clear_ready(struct entry *e)
 {
-	for (size_t i = 0; i < e->nready; i++)
+	for (size_t i = 0; i < e->nready; i++) {
 		free(e->ready[i].arch);
+		free(e->ready[i].labels);
+	}
 	free(e->ready);
 	e->ready = NULL;
 	e->nready = 0;
@@ -123,7 +125,10 @@ rs_dispatch_run_changed(struct rs_dispatch *d, const struct rs_run *run)
 		struct ready *r = &e->ready[e->nready++];
 		memcpy(r->task_id, run->tasks[i].id, sizeof(r->task_id));
 		r->arch = xstrdup(run->tasks[i].arch);
-		r->privileged = run->tasks[i].privileged;
+		r->labels = xstrdup(run->tasks[i].labels);
+		r->need = (struct rs_needs){
+			.arch = r->arch, .labels = r->labels, .privileged = run->tasks[i].privileged
+		};
 	}
 }
 
@@ -136,7 +141,7 @@ promise(struct rs_candidate *list, size_t n, const struct entry *e, size_t *npro
 		mine[i].free = 0;
 	*npromised = 0;
 	for (size_t i = 0; i < e->nready; i++) {
-		size_t c = rs_scheduler_choose(list, n, e->ready[i].arch, e->ready[i].privileged);
+		size_t c = rs_scheduler_choose(list, n, &e->ready[i].need);
 		if (c == RS_NO_CANDIDATE)
 			continue;
 		list[c].free--;
@@ -240,12 +245,12 @@ dump_entry(json_t *list, const struct entry *e, const struct rs_candidate *free,
 {
 	for (size_t i = 0; i < e->nready && json_array_size(list) < RS_DUMP_MAX; i++) {
 		const struct ready *r = &e->ready[i];
-		auto_free char *why =
-		    e->busy ? xstrdup("it is being assigned")
-		            : rs_scheduler_no_executor(r->arch, r->privileged, free, n);
-		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:s, s:b, s:s}", "run", e->run_id, "task", r->task_id,
-		        "arch", r->arch, "privileged", r->privileged, "reason", why));
+		auto_free char *why = e->busy ? xstrdup("it is being assigned")
+		                              : rs_scheduler_no_executor(&r->need, free, n);
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "run", e->run_id, "task",
+		              r->task_id, "arch", r->arch, "labels", r->labels, "privileged",
+		              r->need.privileged, "reason", why));
 	}
 }
 

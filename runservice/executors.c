@@ -24,7 +24,7 @@ struct known {
 
 struct session {
 	struct rs_executors *ex;
-	char id[65], session[65], arch[16];
+	char id[65], session[65], arch[16], labels[RS_LABELS_MAX + 1];
 	bool privileged;
 	unsigned slots;
 	unsigned told;     /* free slots of its last poll, less what was offered since */
@@ -377,6 +377,7 @@ rs_executors_candidates(size_t *n, const struct rs_executors *ex)
 		left -= s->reserved;
 		memcpy(c->id, s->id, sizeof(c->id));
 		memcpy(c->arch, s->arch, sizeof(c->arch));
+		memcpy(c->labels, s->labels, sizeof(c->labels));
 		c->privileged = s->privileged;
 		c->waiting = s->poll != NULL;
 		c->slots = s->slots;
@@ -448,6 +449,9 @@ rs_executors_register(
     struct rs_executors *ex, const char *id, const Millrace__RegisterRequest *req, struct err **err)
 {
 	struct session *s = session_of(ex, id);
+	auto_free char *labels = NULL;
+	if (rs_labels_text(&labels, req->labels, req->n_labels, err) != 0)
+		return err_wrap(err, "executor %s", id);
 	if (!s && ex->sessions.n >= RS_EXECUTORS_MAX)
 		return err_set(err, ERR_UNAVAILABLE, "more than %d executors", RS_EXECUTORS_MAX);
 	if (!s)
@@ -459,6 +463,7 @@ rs_executors_register(
 	}
 	snprintf(s->session, sizeof(s->session), "%s", req->session);
 	snprintf(s->arch, sizeof(s->arch), "%s", req->arch);
+	snprintf(s->labels, sizeof(s->labels), "%s", labels);
 	s->privileged = req->allow_privileged;
 	s->slots = req->slots > RS_SLOTS_MAX ? RS_SLOTS_MAX : req->slots;
 	log_info("executor registered", LOG_STR("executor", id), LOG_STR("arch", s->arch),
@@ -633,10 +638,10 @@ rs_executors_load_now(const struct rs_executors *ex)
 static json_t *
 dump_session(const struct session *s)
 {
-	return json_pack("{s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:b, s:b}", "id", s->id, "arch",
-	    s->arch, "privileged", s->privileged, "slots", (int)s->slots, "free", (int)s->told,
-	    "promised", s->reserved, "attempts", (int)s->attempts, "poll_held", s->poll != NULL,
-	    "control_held", s->control != NULL);
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:b, s:b}", "id", s->id, "arch",
+	    s->arch, "labels", s->labels, "privileged", s->privileged, "slots", (int)s->slots,
+	    "free", (int)s->told, "promised", s->reserved, "attempts", (int)s->attempts,
+	    "poll_held", s->poll != NULL, "control_held", s->control != NULL);
 }
 
 static json_t *

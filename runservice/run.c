@@ -193,6 +193,7 @@ rs_run_fini(struct rs_run *run)
 		free(t->deps);
 		free(t->name);
 		free(t->arch);
+		free(t->labels);
 		free(t->executor);
 	}
 	free(run->tasks);
@@ -213,6 +214,7 @@ rs_run_add_task(struct rs_run *run, const char *id, const char *name, size_t nst
 	memcpy(t->id, id, strlen(id) + 1);
 	t->name = xstrdup(name);
 	t->arch = xstrdup("");
+	t->labels = xstrdup("");
 	t->skip = skip;
 	t->status = skip ? RS_SKIPPED : RS_NOTSTARTED;
 	t->place = RS_FREE;

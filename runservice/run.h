@@ -104,7 +104,8 @@ struct rs_task {
 	bool approved, waiting_approval, timedout, stop_told;
 	char **approvers;
 	size_t napprovers;
-	char *arch; /* "" = any */
+	char *arch;   /* "" = any */
+	char *labels; /* that an executor must have, see labels.h; "" = none */
 	bool privileged;
 	int64_t timeout_ms, start_ms, end_ms;
 	struct rs_dep *deps;

@@ -4,12 +4,36 @@
 
 #include <string.h>
 
-bool
-rs_scheduler_fits(const struct rs_candidate *c, const char *arch, bool privileged)
+struct rs_needs
+rs_scheduler_needs(const struct rs_task *t)
 {
-	if (privileged && !c->privileged)
-		return false;
-	return *arch == '\0' || strcmp(arch, c->arch) == 0;
+	return (
+	    struct rs_needs){ .arch = t->arch, .labels = t->labels, .privileged = t->privileged };
+}
+
+/* One after another, so that the first that nobody meets can be named. */
+static bool
+has_arch(const struct rs_candidate *c, const struct rs_needs *need)
+{
+	return *need->arch == '\0' || strcmp(need->arch, c->arch) == 0;
+}
+
+static bool
+has_labels(const struct rs_candidate *c, const struct rs_needs *need)
+{
+	return has_arch(c, need) && rs_labels_fit(c->labels, need->labels);
+}
+
+bool
+rs_scheduler_fits(const struct rs_candidate *c, const struct rs_needs *need)
+{
+	return has_labels(c, need) && (c->privileged || !need->privileged);
+}
+
+static bool
+has_slot(const struct rs_candidate *c, const struct rs_needs *need)
+{
+	return rs_scheduler_fits(c, need) && c->free > 0;
 }
 
 /* More free share of its slots first; compared without division. */
@@ -21,12 +45,11 @@ better(const struct rs_candidate *a, const struct rs_candidate *b)
 }
 
 size_t
-rs_scheduler_choose(const struct rs_candidate *list, size_t n, const char *arch, bool privileged)
+rs_scheduler_choose(const struct rs_candidate *list, size_t n, const struct rs_needs *need)
 {
 	size_t best = RS_NO_CANDIDATE;
 	for (size_t i = 0; i < n; i++) {
-		if (!list[i].waiting || list[i].free == 0 ||
-		    !rs_scheduler_fits(&list[i], arch, privileged))
+		if (!list[i].waiting || !has_slot(&list[i], need))
 			continue;
 		if (best == RS_NO_CANDIDATE || better(&list[i], &list[best]))
 			best = i;
@@ -34,28 +57,34 @@ rs_scheduler_choose(const struct rs_candidate *list, size_t n, const char *arch,
 	return best;
 }
 
-char *
-rs_scheduler_no_executor(
-    const char *arch, bool privileged, const struct rs_candidate *list, size_t n)
+static bool
+any(const struct rs_candidate *list, size_t n,
+    bool (*is)(const struct rs_candidate *, const struct rs_needs *), const struct rs_needs *need)
 {
-	bool has_arch = false, allows = false, fits = false, slot = false;
 	for (size_t i = 0; i < n; i++) {
-		has_arch |= *arch == '\0' || strcmp(arch, list[i].arch) == 0;
-		allows |= list[i].privileged;
-		fits |= rs_scheduler_fits(&list[i], arch, privileged);
-		slot |= rs_scheduler_fits(&list[i], arch, privileged) && list[i].free > 0;
+		if (is(&list[i], need))
+			return true;
 	}
+	return false;
+}
+
+char *
+rs_scheduler_no_executor(const struct rs_needs *need, const struct rs_candidate *list, size_t n)
+{
+	auto_free char *labels = rs_labels_say(need->labels);
+	auto_free char *of =
+	    *need->arch ? xasprintf(" of architecture %s", need->arch) : xstrdup("");
+	auto_free char *with = *labels ? xasprintf(" with the labels %s", labels) : xstrdup("");
 	if (n == 0)
 		return xstrdup("no executor is connected");
-	if (!has_arch)
-		return xasprintf("no connected executor has the architecture %s", arch);
-	if (privileged && !allows)
-		return xstrdup("no connected executor allows privileged containers");
-	if (!fits)
-		return xasprintf("no connected executor of architecture %s allows privileged "
-		                 "containers",
-		    arch);
-	if (!slot)
+	if (!any(list, n, has_arch, need))
+		return xasprintf("no connected executor has the architecture %s", need->arch);
+	if (!any(list, n, has_labels, need))
+		return xasprintf("no connected executor%s has the labels %s", of, labels);
+	if (!any(list, n, rs_scheduler_fits, need))
+		return xasprintf(
+		    "no connected executor%s%s allows privileged containers", of, with);
+	if (!any(list, n, has_slot, need))
 		return xstrdup("all slots of the executors that could run it are taken");
 	return xstrdup("an executor is being asked to take it");
 }
@@ -83,5 +112,6 @@ rs_scheduler_wait_reason(
 	}
 	if (rs_run_parents_final(run, task, &match) && t->needs_approval && !t->approved)
 		return xstrdup("it waits for an approval");
-	return rs_scheduler_no_executor(t->arch, t->privileged, list, n);
+	const struct rs_needs need = rs_scheduler_needs(t);
+	return rs_scheduler_no_executor(&need, list, n);
 }

@@ -4,6 +4,7 @@
 #ifndef RUNSERVICE_SCHEDULER_H
 #define RUNSERVICE_SCHEDULER_H
 
+#include "runservice/labels.h"
 #include "runservice/run.h"
 
 #include <stdbool.h>
@@ -17,17 +18,25 @@ struct rs_candidate {
 	bool waiting;    /* a poll of it is parked: it can be told at once */
 	unsigned slots;  /* in all */
 	unsigned free;   /* of them, not promised to any task */
+	char labels[RS_LABELS_MAX + 1];
 };
+
+/* What an executor must be able to for a task; borrowed texts. */
+struct rs_needs {
+	const char *arch;   /* "" = any */
+	const char *labels; /* labels.h */
+	bool privileged;
+};
+struct rs_needs rs_scheduler_needs(const struct rs_task *t);
 
 #define RS_NO_CANDIDATE SIZE_MAX
 
-bool rs_scheduler_fits(const struct rs_candidate *c, const char *arch, bool privileged);
+bool rs_scheduler_fits(const struct rs_candidate *c, const struct rs_needs *need);
 /* The least loaded one that waits, fits and has a free slot; first of equals. */
-size_t rs_scheduler_choose(
-    const struct rs_candidate *list, size_t n, const char *arch, bool privileged);
+size_t rs_scheduler_choose(const struct rs_candidate *list, size_t n, const struct rs_needs *need);
 /* Why no executor takes a task that is ready; one sentence, malloc'ed. */
 char *rs_scheduler_no_executor(
-    const char *arch, bool privileged, const struct rs_candidate *list, size_t n);
+    const struct rs_needs *need, const struct rs_candidate *list, size_t n);
 /* One sentence, malloc'ed; NULL for a task that is running or over. */
 char *rs_scheduler_wait_reason(
     const struct rs_run *run, size_t task, const struct rs_candidate *list, size_t n);

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "runservice/graph.h"
+#include "runservice/labels.h"
 
 #include <string.h>
 
@@ -97,7 +98,12 @@ add_task(struct rs_run *run, const Millrace__TaskSpec *s, struct err **err)
 		return err_set(err, ERR_INVALID, "task \"%s\" has no container", s->name);
 	if (s->arch && strlen(s->arch) > 15)
 		return err_set(err, ERR_INVALID, "task \"%s\": bad architecture", s->name);
+	auto_free char *labels = NULL;
+	if (rs_labels_text(&labels, s->labels, s->n_labels, err) != 0)
+		return err_wrap(err, "task \"%s\"", s->name);
 	struct rs_task *t = rs_run_add_task(run, s->id, s->name, s->n_steps, s->skip);
+	free(t->labels);
+	t->labels = steal(&labels);
 	if (s->arch) {
 		free(t->arch);
 		t->arch = xstrdup(s->arch);

@@ -14,7 +14,7 @@ const struct db_stmt rs_stmts_run[] = {
 	{ "run_tasks",
 	  "select t.id, t.name, t.level, t.status, t.place, t.fence, t.executor, t.skip, "
 	  "t.ignore_failure, t.needs_approval, t.approved, t.waiting, t.timedout, t.stop_told, "
-	  "t.approvers, t.arch, t.privileged, t.nsteps, t.timeout_ms, t.start_ms, t.end_ms, "
+	  "t.approvers, t.arch, t.labels, t.privileged, t.nsteps, t.timeout_ms, t.start_ms, t.end_ms, "
 	  "coalesce(a.begun, false) as begun, coalesce(a.revision, 0) as reported from tasks t "
 	  "left join attempts a on a.task_id = t.id and a.fence = t.fence "
 	  "where t.run_id = $1 order by t.ord", 1 },
@@ -160,6 +160,8 @@ load_task(struct rs_run *run, const struct db_result *r, size_t i)
 	split_approvers(t, db_text(r, i, "approvers"));
 	free(t->arch);
 	t->arch = xstrdup(db_text(r, i, "arch"));
+	free(t->labels);
+	t->labels = xstrdup(db_text(r, i, "labels"));
 	t->privileged = db_bool(r, i, "privileged");
 	t->begun = db_bool(r, i, "begun");
 	t->reported = (uint64_t)db_i64(r, i, "reported");

@@ -41,10 +41,11 @@ const struct db_stmt rs_stmts_write[] = {
 	[W_TASK_NEW] = { "write_task_new",
 	  "insert into tasks (run_id, id, ord, name, level, status, place, fence, executor, skip, "
 	  "ignore_failure, needs_approval, approved, waiting, arch, privileged, nsteps, timeout_ms, "
-	  "start_ms, end_ms) select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], "
+	  "start_ms, end_ms, labels) select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], "
 	  "$5::integer[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::boolean[], "
 	  "$11::boolean[], $12::boolean[], $13::boolean[], $14::boolean[], $15::text[], "
-	  "$16::boolean[], $17::integer[], $18::bigint[], $19::bigint[], $20::bigint[])", 20 },
+	  "$16::boolean[], $17::integer[], $18::bigint[], $19::bigint[], $20::bigint[], "
+	  "$21::text[])", 21 },
 	[W_DEP_NEW] = { "write_dep_new",
 	  "insert into deps (run_id, task_id, parent_id, conditions) "
 	  "select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[])", 4 },
@@ -306,7 +307,7 @@ write_task_new(struct rs_writes *w, const struct rs_run *run, struct rs_task *t,
 	    DB_BOOL(t->ignore_failure), DB_BOOL(t->needs_approval), DB_BOOL(t->approved),
 	    DB_BOOL(t->waiting_approval), DB_TEXT(t->arch), DB_BOOL(t->privileged),
 	    DB_I64((int64_t)t->nsteps), DB_I64(t->timeout_ms), DB_I64(t->start_ms),
-	    DB_I64(t->end_ms));
+	    DB_I64(t->end_ms), DB_TEXT(t->labels));
 	write_steps(w, run, t);
 	for (size_t j = 0; j < t->ndeps; j++)
 		ADD(w, W_DEP_NEW, DB_TEXT(run->id), DB_TEXT(t->id),

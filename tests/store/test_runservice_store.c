@@ -132,6 +132,8 @@ make_run(struct rs_run *run, const char *owner)
 	t->level = 1;
 	free(t->arch);
 	t->arch = xstrdup("arm64");
+	free(t->labels);
+	t->labels = xstrdup("a=b\nc=\\\"d, {e}\"");
 	t->privileged = true;
 	rs_run_add_dep(run, 1, 0, RS_ON_SUCCESS | RS_ON_SKIPPED);
 }
@@ -187,6 +189,7 @@ a_run_comes_back_as_it_went(void **state)
 	assert_int_equal(got.tasks[0].steps[1].exit_status, 3);
 	assert_string_equal(got.tasks[0].steps[1].error, "it's \"bad\"");
 	assert_string_equal(got.tasks[1].arch, "arm64");
+	assert_string_equal(got.tasks[1].labels, run.tasks[1].labels);
 	assert_true(got.tasks[1].privileged && got.tasks[1].needs_approval);
 	assert_int_equal(got.tasks[1].ndeps, 1);
 	assert_int_equal(got.tasks[1].deps[0].conditions, RS_ON_SUCCESS | RS_ON_SKIPPED);

@@ -258,6 +258,48 @@ test_ids(void **state)
 	assert_true(ex_json_is_id("0123456789abcdef"));
 }
 
+/* What is asked for is a limit; what says nothing has the executor's, if that has one. */
+static void
+test_resources(void **state)
+{
+	static const struct {
+		uint64_t cpu, memory;
+		int64_t cpu_max, memory_max, nano, bytes;
+	} cases[] = {
+		{ 0, 0, 0, 0, 0, 0 },
+		{ 1500, 6 << 20, 0, 0, 1500000000, 6 << 20 },
+		{ 1500, 6 << 20, 2000, 7 << 20, 1500000000, 6 << 20 },
+		{ 0, 0, 2000, 7 << 20, 2000000000, 7 << 20 },
+		{ 1000000, INT64_MAX, 0, 0, 1000000000000, INT64_MAX },
+		{ 1, 0, 0, 0, 1000000, 0 },
+		{ UINT64_MAX, UINT64_MAX, 0, 0, 0, 0 },
+	};
+	const struct ex_owner owner = { .executor = "e1", .task = "t1", .role = "main" };
+	const struct ex_image_info image = { .id = STR("sha256:12") };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		Millrace__Container def = MILLRACE__CONTAINER__INIT;
+		const struct ex_container_plan plan = { .owner = &owner,
+			.image = &image,
+			.def = &def,
+			.name = "c",
+			.toolbox_volume = "toolbox",
+			.network = "net",
+			.cpu_max = cases[i].cpu_max,
+			.memory_max = cases[i].memory_max };
+
+		def.cpu_milli = cases[i].cpu;
+		def.memory = cases[i].memory;
+		auto_json *j = ex_json_container(&plan);
+		assert_int_equal(json_integer_value(at(j, "HostConfig/NanoCpus")), cases[i].nano);
+		assert_int_equal(json_integer_value(at(j, "HostConfig/Memory")), cases[i].bytes);
+		assert_int_equal(
+		    json_integer_value(at(j, "HostConfig/MemorySwap")), cases[i].bytes);
+		assert_int_equal(at(j, "HostConfig/Memory") != NULL, cases[i].bytes != 0);
+	}
+}
+
 /* No privilege but what the definition asks for, everything by label, nothing of the host. */
 static void
 test_container(void **state)
@@ -367,6 +409,7 @@ main(void)
 		cmocka_unit_test(test_hostile_labels),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_container),
+		cmocka_unit_test(test_resources),
 		cmocka_unit_test(test_container_ahead),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_huge_tmpfs),

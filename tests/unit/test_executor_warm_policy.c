@@ -179,6 +179,12 @@ what_fits(void **state)
 	def.entrypoint = words;
 	def.n_entrypoint = 1;
 	assert_false(ex_warm_fits(&image, &def));
+	def.n_entrypoint = 0;
+	def.memory = 1;
+	assert_false(ex_warm_fits(&image, &def));
+	def.memory = 0;
+	def.cpu_milli = 1;
+	assert_false(ex_warm_fits(&image, &def));
 }
 
 int

@@ -141,6 +141,12 @@ test_refused(void **state)
 	REFUSED(V1 "runs: [{name: r, tasks: [{name: t, runtime: {labels: {a: 1}, "
 	           "containers: [{}]}}]}]",
 	    2, 58, "expected text, found a number");
+	REFUSED(V1 "runs: [{name: r, tasks: [{name: t, runtime: {labels: {'a=b': c}, "
+	           "containers: [{}]}}]}]",
+	    2, 55, "a name without \"=\"");
+	REFUSED(V1 "runs: [{name: r, tasks: [{name: t, runtime: {labels: {a: \"b\\nc\"}, "
+	           "containers: [{}]}}]}]",
+	    2, 55, "both of one line");
 #define RESOURCES(fields)                                                                          \
 	V1 "runs: [{name: r, tasks: [{name: t, runtime: {containers: [{image: i, resources: "      \
 	   "{" fields "}}]}}]}]"

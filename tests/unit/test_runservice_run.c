@@ -405,6 +405,13 @@ restarts(void **state)
 
 /* --- 2.5, executors --- */
 
+static size_t
+choose(const struct rs_candidate *list, size_t n, const char *arch, bool privileged)
+{
+	const struct rs_needs need = { arch, "", privileged };
+	return rs_scheduler_choose(list, n, &need);
+}
+
 static void
 choices(void **state)
 {
@@ -413,44 +420,68 @@ choices(void **state)
 		struct rs_candidate c;
 		const char *arch;
 		bool privileged, chosen;
+		const char *labels;
 	} table[] = {
-		{ "alive, arch ok, 0 of 2", { "e", "amd64", false, true, 2, 2 }, "amd64", false,
-		    true },
-		{ "any arch", { "e", "arm64", false, true, 2, 1 }, "", false, true },
-		{ "2 of 2 used", { "e", "amd64", false, true, 2, 0 }, "amd64", false, false },
-		{ "silent", { "e", "amd64", false, false, 2, 2 }, "amd64", false, false },
-		{ "other arch", { "e", "arm64", false, true, 2, 2 }, "amd64", false, false },
-		{ "arch that begins so", { "e", "arm64", false, true, 2, 2 }, "arm", false, false },
-		{ "privileged refused", { "e", "amd64", false, true, 2, 2 }, "", true, false },
-		{ "privileged allowed", { "e", "amd64", true, true, 2, 2 }, "", true, true },
-		{ "not needed", { "e", "amd64", true, true, 2, 2 }, "", false, true },
+		{ "alive, arch ok, 0 of 2", { "e", "amd64", false, true, 2, 2, "" }, "amd64", false,
+		    true, "" },
+		{ "any arch", { "e", "arm64", false, true, 2, 1, "" }, "", false, true, "" },
+		{ "2 of 2 used", { "e", "amd64", false, true, 2, 0, "" }, "amd64", false, false,
+		    "" },
+		{ "silent", { "e", "amd64", false, false, 2, 2, "" }, "amd64", false, false, "" },
+		{ "other arch", { "e", "arm64", false, true, 2, 2, "" }, "amd64", false, false,
+		    "" },
+		{ "arch that begins so", { "e", "arm64", false, true, 2, 2, "" }, "arm", false,
+		    false, "" },
+		{ "privileged refused", { "e", "amd64", false, true, 2, 2, "" }, "", true, false,
+		    "" },
+		{ "privileged allowed", { "e", "amd64", true, true, 2, 2, "" }, "", true, true,
+		    "" },
+		{ "not needed", { "e", "amd64", true, true, 2, 2, "" }, "", false, true, "" },
+		{ "no label is needed", { "e", "amd64", true, true, 2, 2, "a=b" }, "", false, true,
+		    "" },
+		{ "a label", { "e", "amd64", true, true, 2, 2, "a=b\nc=d" }, "", false, true,
+		    "c=d" },
+		{ "all", { "e", "amd64", true, true, 2, 2, "a=b\nc=d" }, "", false, true,
+		    "c=d\na=b" },
+		{ "not all", { "e", "amd64", true, true, 2, 2, "a=b\nc=d" }, "", false, false,
+		    "a=b\nc=e" },
+		{ "no labels", { "e", "amd64", true, true, 2, 2, "" }, "", false, false, "a=b" },
+		{ "one that begins so", { "e", "amd64", true, true, 2, 2, "a=bc" }, "", false,
+		    false, "a=b" },
+		{ "one that it begins with", { "e", "amd64", true, true, 2, 2, "a=b" }, "", false,
+		    false, "a=bc" },
 	};
 	static const struct rs_candidate several[] = {
-		{ "busy", "amd64", true, true, 4, 1 },
-		{ "arm", "arm64", true, true, 4, 4 },
-		{ "half", "amd64", false, true, 4, 2 },
-		{ "half again", "amd64", false, true, 2, 1 },
-		{ "silent", "amd64", true, false, 4, 4 },
+		{ "busy", "amd64", true, true, 4, 1, "" },
+		{ "arm", "arm64", true, true, 4, 4, "" },
+		{ "half", "amd64", false, true, 4, 2, "" },
+		{ "half again", "amd64", false, true, 2, 1, "" },
+		{ "silent", "amd64", true, false, 4, 4, "" },
 	};
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(table); i++)
-		assert_int_equal(
-		    rs_scheduler_choose(&table[i].c, 1, table[i].arch, table[i].privileged),
-		    table[i].chosen ? 0 : RS_NO_CANDIDATE);
-	assert_int_equal(rs_scheduler_choose(several, 5, "amd64", false), 2);
-	assert_int_equal(rs_scheduler_choose(several, 5, "amd64", true), 0);
-	assert_int_equal(rs_scheduler_choose(several, 5, "", false), 1);
-	assert_int_equal(rs_scheduler_choose(several, 0, "", false), RS_NO_CANDIDATE);
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		const struct rs_needs need = { table[i].arch, table[i].labels,
+			table[i].privileged };
+		if (rs_scheduler_choose(&table[i].c, 1, &need) !=
+		    (table[i].chosen ? 0 : RS_NO_CANDIDATE))
+			fail_msg("%s", table[i].what);
+	}
+	assert_int_equal(choose(several, 5, "amd64", false), 2);
+	assert_int_equal(choose(several, 5, "amd64", true), 0);
+	assert_int_equal(choose(several, 5, "", false), 1);
+	assert_int_equal(choose(several, 0, "", false), RS_NO_CANDIDATE);
 }
 
 /* Why a task does not run, in one sentence. */
 static void
 wait_reasons(void **state)
 {
-	static const struct rs_candidate amd = { "e", "amd64", false, true, 2, 2 };
-	static const struct rs_candidate full = { "e", "amd64", false, true, 2, 0 };
-	static const struct rs_candidate both[] = { { "e", "amd64", false, true, 2, 2 },
-		{ "f", "arm64", true, true, 2, 2 } };
+	static const struct rs_candidate amd = { "e", "amd64", false, true, 2, 2, "" };
+	static const struct rs_candidate full = { "e", "amd64", false, true, 2, 0, "" };
+	static const struct rs_candidate both[] = { { "e", "amd64", false, true, 2, 2, "" },
+		{ "f", "arm64", true, true, 2, 2, "" } };
+	static const struct rs_candidate marked[] = { { "e", "amd64", false, true, 2, 2, "a=b" },
+		{ "f", "arm64", true, true, 2, 2, "a=b\nc=d" } };
 	static const struct {
 		const char *tasks, *arch;
 		bool privileged, approval;
@@ -460,29 +491,41 @@ wait_reasons(void **state)
 		const struct rs_candidate *list;
 		size_t n;
 		const char *want; /* NULL: none */
+		const char *labels;
 	} table[] = {
 		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, NULL, 0,
-		    "no executor is connected" },
+		    "no executor is connected", "" },
 		{ "nnnnn", "arm64", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1,
-		    "architecture arm64" },
-		{ "nnnnn", "", 1, 0, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1, "allows privileged" },
+		    "architecture arm64", "" },
+		{ "nnnnn", "", 1, 0, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1, "allows privileged",
+		    "" },
 		{ "nnnnn", "amd64", 1, 0, RS_RUN_RUNNING, RS_FREE, T1, both, 2,
-		    "architecture amd64 allows privileged" },
-		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, &full, 1, "all slots" },
-		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1, "is being asked" },
-		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T2, &amd, 1,
-		    "waits for task \"t1\"" },
-		{ "nnnnn", "", 0, 1, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1,
-		    "waits for an approval" },
+		    "architecture amd64 allows privileged", "" },
+		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, &full, 1, "all slots", "" },
+		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1, "is being asked", "" },
+		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T2, &amd, 1, "waits for task \"t1\"",
+		    "" },
+		{ "nnnnn", "", 0, 1, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1, "waits for an approval",
+		    "" },
 		{ "nnnnn", "", 0, 0, RS_QUEUED, RS_FREE, T1, &amd, 1,
-		    "an earlier run of the same group" },
+		    "an earlier run of the same group", "" },
 		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_OFFERED, T1, &amd, 1,
-		    "offered to executor ex" },
+		    "offered to executor ex", "" },
 		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_HELD, T1, &amd, 1,
-		    "executor ex is preparing" },
-		{ "rnnnn", "", 0, 0, RS_RUN_RUNNING, RS_HELD, T1, &amd, 1, NULL },
-		{ "snnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1, NULL },
-		{ "nnnnn", "", 0, 0, RS_RUN_CANCELLED, RS_FREE, T1, &amd, 1, NULL },
+		    "executor ex is preparing", "" },
+		{ "nnnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, marked, 2,
+		    "no connected executor has the labels a=b, x=y", "a=b\nx=y" },
+		{ "nnnnn", "amd64", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, marked, 2,
+		    "no connected executor of architecture amd64 has the labels c=d", "c=d" },
+		{ "nnnnn", "amd64", 1, 0, RS_RUN_RUNNING, RS_FREE, T1, marked, 2,
+		    "no connected executor of architecture amd64 with the labels a=b allows "
+		    "privileged",
+		    "a=b" },
+		{ "nnnnn", "", 1, 0, RS_RUN_RUNNING, RS_FREE, T1, marked, 2, "is being asked",
+		    "a=b" },
+		{ "rnnnn", "", 0, 0, RS_RUN_RUNNING, RS_HELD, T1, &amd, 1, NULL, "" },
+		{ "snnnn", "", 0, 0, RS_RUN_RUNNING, RS_FREE, T1, &amd, 1, NULL, "" },
+		{ "nnnnn", "", 0, 0, RS_RUN_CANCELLED, RS_FREE, T1, &amd, 1, NULL, "" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -491,6 +534,8 @@ wait_reasons(void **state)
 		struct rs_task *t = &run.tasks[table[i].task];
 		free(t->arch);
 		t->arch = xstrdup(table[i].arch);
+		free(t->labels);
+		t->labels = xstrdup(table[i].labels);
 		t->executor = xstrdup("ex");
 		t->privileged = table[i].privileged;
 		t->needs_approval = table[i].approval;
