@@ -102,6 +102,7 @@ expand(struct createrun *c)
 {
 	struct gw_expansion x;
 
+	gw_definition_changes(&c->def, c->repo_path, c->ref.ref, c->in.commit_sha);
 	gw_definition_expand(&x, &c->def, &c->origin, &c->ref, c->in.message);
 	if (x.nruns && !pack(c, &x)) {
 		gw_expansion_fail(&x, &c->origin,

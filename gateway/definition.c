@@ -1,5 +1,6 @@
 #include "gateway/definition.h"
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "evaluate/evaluate.h"
 #include "gateway/git_repo.h"
@@ -14,6 +15,9 @@ gw_definition_fini(struct gw_definition *d)
 	buf_free(&d->text);
 	free(d->problem);
 	free(d->eval_problem);
+	for (size_t i = 0; i < d->nchanged; i++)
+		free(d->changed[i]);
+	free(d->changed);
 	*d = (struct gw_definition){ 0 };
 }
 
@@ -88,6 +92,19 @@ gw_definition_evaluate(struct gw_definition *d, const char *repo_path, const cha
 }
 
 void
+gw_definition_changes(
+    struct gw_definition *d, const char *repo_path, const char *ref, const char *sha)
+{
+	auto_err why = NULL;
+
+	if (!d->file || d->problem || d->eval_problem || !strcasestr(buf_str(&d->text), "paths"))
+		return;
+	if (gw_repo_changes(&d->changed, &d->nchanged, repo_path, ref, sha, &why) < 0)
+		log_err(LOG_WARN, "what changed is not known", &why, LOG_STR("ref", ref),
+		    LOG_STR("commit", sha));
+}
+
+void
 gw_expansion_fini(struct gw_expansion *x)
 {
 	for (size_t i = 0; i < x->nruns; i++)
@@ -156,12 +173,16 @@ print_severity(struct buf *out, const struct rundef_diags *all, const char *file
 
 /* Runs whose "when" matches; for the others the user is told. */
 static void
-expand_runs(struct gw_expansion *x, const struct rundef *def, const struct gw_origin *origin,
-    const struct gw_ref *ref, const char *warnings)
+expand_runs(struct gw_expansion *x, const struct rundef *def, const struct gw_definition *changed,
+    const struct gw_origin *origin, const struct gw_ref *ref, const char *warnings)
 {
-	struct rundef_ref r = {
-		.ref_type = ref->type, .branch = ref->branch, .tag = ref->tag, .ref = ref->ref
-	};
+	struct rundef_ref r = { .ref_type = ref->type,
+		.branch = ref->branch,
+		.tag = ref->tag,
+		.ref = ref->ref,
+		.event = ref->event,
+		.paths = (const char *const *)changed->changed,
+		.npaths = changed->nchanged };
 
 	for (size_t i = 0; i < def->nruns; i++) {
 		const struct rundef_run *run = &def->runs[i];
@@ -206,7 +227,7 @@ gw_definition_expand(struct gw_expansion *out, const struct gw_definition *d,
 	} else if (def->nruns == 0) {
 		add_warning(out, "nothing was created: %s defines no run", d->file);
 	} else {
-		expand_runs(out, def, origin, ref, buf_str(&warnings));
+		expand_runs(out, def, d, origin, ref, buf_str(&warnings));
 	}
 	rundef_free(def);
 	rundef_diags_fini(&diags);

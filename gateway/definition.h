@@ -1,7 +1,7 @@
 /*
  * definition.h - from a commit's definition file to the message that creates its runs.
  *
- * gw_definition_expand() is pure; gw_definition_read() reads the repository,
+ * gw_definition_expand() is pure; gw_definition_read() and _changes() look into the repository,
  * gw_definition_evaluate() also waits for a child (worker threads only).
  */
 #ifndef GATEWAY_DEFINITION_H
@@ -21,6 +21,9 @@ struct gw_definition {
 	/* of a program (Jsonnet), after gw_definition_evaluate() */
 	bool evaluated;     /* text is its output */
 	char *eval_problem; /* what is wrong with it, lines with places, or NULL; malloc'ed */
+	/* files that changed, for when.paths; NULL = not known */
+	char **changed;
+	size_t nchanged;
 };
 void gw_definition_fini(struct gw_definition *d);
 /* A missing file is not an error here: file stays NULL. ERR_NOTFOUND: no such commit. */
@@ -33,6 +36,12 @@ bool gw_definition_is_program(const struct gw_definition *d);
  * that is wrong is not an error here. ERR_CANCELED: *stop was set. */
 int gw_definition_evaluate(struct gw_definition *d, const char *repo_path, const char *sha,
     const struct gw_ref *ref, const atomic_bool *stop, struct err **err) MUSTCHECK;
+
+/* Finds out what changed since the last commit that this was asked for of the ref, when the text
+ * may want to know, and remembers this one. Where that fails, or nothing changed, it is not known.
+ * Worker threads only. */
+void gw_definition_changes(
+    struct gw_definition *d, const char *repo_path, const char *ref, const char *sha);
 
 /* What is to be created, and what the user is told when something is not. */
 struct gw_expansion {

@@ -1,5 +1,6 @@
 #include "gateway/git_repo.h"
 
+#include "common/crypto.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -371,4 +372,64 @@ gw_repo_read_file(struct buf *out, const char *path, const char *sha, const char
 		return err_set(
 		    err, ERR_INVALID, "it has %llu bytes, at most %zu are allowed", e.size, max);
 	return read_object(out, path, e.oid, max, err);
+}
+
+/* --- what changed --- */
+
+static void
+split_names(char ***names, size_t *n, const struct buf *out)
+{
+	const char *p = out->data, *end = p + out->len;
+
+	for (; p < end; p += strlen(p) + 1) {
+		*names = xreallocarray(*names, *n + 1, sizeof(**names));
+		(*names)[(*n)++] = xstrdup(p);
+	}
+}
+
+static int
+list_changes(
+    char ***names, size_t *n, const char *path, const char *base, const char *sha, struct err **err)
+{
+	const char *argv[] = { "git", "-C", path, "diff-tree", "-r", "-z", "--name-only",
+		"--no-renames", base, sha, "--", NULL };
+	auto_buf out = BUF_INIT;
+	auto_err why = NULL;
+	int status;
+	int rc = gw_git_run(&out, &status, argv, NULL, GW_REPO_CHANGES_MAX, READ_TIMEOUT_MS, &why);
+
+	if (rc == ERR_INVALID)
+		return 0; /* too many */
+	if (rc < 0)
+		return err_set(err, why->code, "git diff-tree: %s", err_msg(why));
+	if (status != 0)
+		return err_set(err, ERR_INTERNAL, "git diff-tree: exit status %d", status);
+	split_names(names, n, &out);
+	return 0;
+}
+
+int
+gw_repo_changes(
+    char ***names, size_t *n, const char *path, const char *ref, const char *sha, struct err **err)
+{
+	char hash[CRYPTO_SHA256_HEX_LEN + 1];
+	struct object base;
+	int status, rc;
+
+	*names = NULL;
+	*n = 0;
+	crypto_sha256_hex(hash, ref, strlen(ref)); /* any ref, and none in the way of another */
+	auto_free char *last = xasprintf("refs/millrace/last/%s", hash);
+	auto_free char *question = xasprintf("%s^{commit}\n", last);
+	rc = batch_check(&base, 1, path, question, err);
+	if (rc == 0 && strcmp(base.type, "commit") == 0 && strcmp(base.oid, sha) != 0)
+		rc = list_changes(names, n, path, base.oid, sha, err);
+	if (rc < 0 || strcmp(base.oid, sha) == 0)
+		return rc;
+	const char *argv[] = { "git", "-C", path, "update-ref", last, sha, NULL };
+	auto_buf out = BUF_INIT;
+	rc = gw_git_run(&out, &status, argv, NULL, CHECK_LINE_MAX, READ_TIMEOUT_MS, err);
+	return rc == 0 && status != 0
+	           ? err_set(err, ERR_INTERNAL, "git update-ref: exit status %d", status)
+	           : rc;
 }

@@ -17,6 +17,7 @@
 #define GW_REPOS_PER_USER_MAX 1000
 #define GW_REPO_DISK_MIN (256ull << 20) /* bytes that stay free on data_dir's file system */
 #define GW_REPO_RAW_MAX (16u << 20)     /* bytes of a file served raw */
+#define GW_REPO_CHANGES_MAX (4u << 20)
 
 /* data_dir/repos/<owner>/<repo>.git, malloc'ed. ERR_NOTFOUND unless both are canonical UUIDs: the
  * only way to a path, so no other text ever becomes part of one. */
@@ -41,6 +42,12 @@ int gw_repo_read_first(struct buf *out, size_t *index, const char *path, const c
  * symbolic link, say) or has more than max bytes. */
 int gw_repo_read_file(struct buf *out, const char *path, const char *sha, const char *name,
     size_t max, struct err **err) MUSTCHECK;
+/* Names of the files that differ between the commit and the one this was last called with for the
+ * ref; then this commit is remembered, as a ref below refs/millrace/. *names stays NULL when there
+ * was none before, nothing differs, or more than GW_REPO_CHANGES_MAX bytes of names do. Names and
+ * the list malloc'ed. */
+int gw_repo_changes(char ***names, size_t *n, const char *path, const char *ref, const char *sha,
+    struct err **err) MUSTCHECK;
 /* A full commit hash, or a ref name without slash. */
 bool gw_repo_rev_is_valid(const char *rev);
 bool gw_repo_sha_is_valid(const char *sha);

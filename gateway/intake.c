@@ -200,7 +200,7 @@ gw_ref_fini(struct gw_ref *r)
 static void
 ref_set(struct gw_ref *out, const char *type, const char *ref, const char *name)
 {
-	*out = (struct gw_ref){ .type = type, .ref = xstrdup(ref) };
+	*out = (struct gw_ref){ .type = type, .event = "direct", .ref = xstrdup(ref) };
 	out->branch = xstrdup(strcmp(type, "branch") == 0 ? name : "");
 	out->tag = xstrdup(strcmp(type, "tag") == 0 ? name : "");
 	out->pull_request_id = xstrdup(strcmp(type, "pull_request") == 0 ? name : "");

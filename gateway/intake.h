@@ -46,7 +46,8 @@ int gw_intake_repo(
 
 /* What kind of ref it is. Texts malloc'ed, "" when not applicable. */
 struct gw_ref {
-	const char *type; /* branch | tag | pull_request */
+	const char *type;  /* branch | tag | pull_request */
+	const char *event; /* what asks for the run, as when.event has it; NULL = not known */
 	char *ref, *branch, *tag, *pull_request_id;
 };
 void gw_ref_fini(struct gw_ref *r);

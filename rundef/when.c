@@ -266,8 +266,6 @@ rundef_read_when(struct rd *r, const struct yaml_node *n, void *at)
 		size_t mark = rundef_enter_key(r, pair->key->text);
 		clause_read(
 		    r, pair->value, c->kind, (struct rundef_conds *)(void *)((char *)at + c->at));
-		if (c->v1)
-			rundef_warn_inert(r, pair->key->pos, c->name);
 		rundef_leave(r, mark);
 	}
 	if (r->refused == refused && never_matches(w))

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What definitions may say with "version: v1": if, post, timeout and retries of steps.
+# What definitions may say with "version: v1": if, post, timeout and retries of steps, resources of containers,
+# labels of executors, runs that end older ones, event and paths in when.
 . "$(dirname "$0")/../lib.sh"
 leftovers_before
 at_end daemon start executor
@@ -56,6 +57,10 @@ runs:
         runtime: {containers: [{image: busybox}]}
         steps:
           - run: {name: never well, retries: 1, tty: false, command: echo try; exit 7}
+      - name: fails in silence
+        ignore_failure: true
+        runtime: {containers: [{image: busybox}]}
+        steps: [{run: {name: silent, retries: 2, command: exit 1}}]
       - name: step timeout
         ignore_failure: true
         runtime: {containers: [{image: busybox}]}
@@ -106,6 +111,8 @@ tap_is "retries: the last attempt counts" "$(steps_of "fails at last"):$(task_fi
 tap_is "there are no more than that" "$(log "fails at last" 0)" "try
 [attempt 1 of 2 failed: exit status 7]
 try"
+tap_is "that holds for a silent one, too" "$(log "fails in silence" 0)" "[attempt 1 of 3 failed: exit status 1]
+[attempt 2 of 3 failed: exit status 1]"
 tap_is "timeout of a step is a failure" "$(steps_of "step timeout")" "success success failed success"
 tap_is "of each attempt" "$(log "step timeout" 1)" "[attempt 1 of 2 failed: its timeout of 1.5 s was over]
 now"
@@ -157,6 +164,132 @@ directrun_start stop --branch stop
 tap_ok "post begins" stop_run
 tap_ok "its time is bounded" wait_for 30 run_finished "$RUN"
 tap_is "what runs of it then is ended, the rest never starts" "$(steps_of task)" "stopped notstarted stopped notstarted notstarted"
+
+# --- resources ---
+
+# Limits as the container's kernel tells them: of memory in bytes, of processors in thousandths.
+LIMITS='cd /sys/fs/cgroup; if [ -e memory.max ]; then cat memory.max; set -- $(cat cpu.max);
+  else cat memory/memory.limit_in_bytes; set -- $(cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us); fi; echo $(($1 * 1000 / $2))'
+daemon_config executor "cpu_max: 800" "memory_max: 100000000"
+directrun resources --branch resources <<YAML
+version: v1
+runs:
+  - name: resources
+    tasks:
+      - name: asks
+        runtime: {containers: [{image: busybox, resources: {cpu: 0.5, memory: 64Mi}}]}
+        steps:
+          - run: {name: limits, tty: false, command: '$LIMITS'}
+          - run: {name: too much, tty: false, command: 'head -c 200000000 /dev/zero | tail -n 1 >/tmp/last'}
+        ignore_failure: true
+      - name: says nothing
+        runtime: {containers: [{image: busybox}]}
+        steps: [{run: {name: limits, tty: false, command: '$LIMITS'}}]
+      - name: too much memory
+        ignore_failure: true
+        runtime: {containers: [{image: busybox}, {image: busybox, entrypoint: sleep 300, resources: {memory: 1Gi}}]}
+        steps: [{run: "true"}]
+      - name: too many processors
+        ignore_failure: true
+        runtime: {containers: [{image: busybox, resources: {cpu: 900m}}]}
+        steps: [{run: "true"}]
+YAML
+tap_is "resources: the container sees its limits" "$(log asks 0)" "67108864
+500"
+tap_is "what takes more memory is killed" "$(steps_of asks) $(task_field "$RUN" asks '.steps[1].exit_status')" "success failed 137"
+tap_is "without them: those of the executor" "$(log "says nothing" 0)" "99999744
+800"
+tap_like "more memory than the executor gives is refused" "$(step_log "$RUN" "too much memory" setup)" \
+	"container 1 asks for 1073741824 bytes of memory and this executor gives at most 100000000 \\(memory_max\\)"
+tap_like "and more processors" "$(step_log "$RUN" "too many processors" setup)" "asks for 0.9 processors and this executor gives at most 0.8"
+
+# --- labels ---
+
+# The task called other asks for what the executor has only later.
+repo labels <<'YAML'
+version: v1
+runs:
+  - name: labels
+    tasks:
+      - name: own
+        runtime: {labels: {zone: eu}, containers: [{image: busybox}]}
+        steps: [{run: echo in eu}]
+      - name: other
+        runtime: {labels: {zone: us, disk: fast}, containers: [{image: busybox}]}
+        steps: [{run: echo in us}]
+YAML
+task_is() {
+	[ "$(status_of "$1")" = "$2" ]
+}
+waits_because() {
+	[[ $(run_field "$RUN" ".tasks[] | select(.name == \"$1\") | .wait_reason") == *"$2"* ]]
+}
+daemon_config executor "labels: {zone: eu, disk: fast}"
+directrun_start labels --branch labels
+tap_ok "labels: a task runs where they are" wait_for 30 task_is own success
+tap_ok "one that asks for others waits, and says why" \
+	wait_for 10 waits_because other "no connected executor has the labels zone=us, disk=fast"
+daemon_config executor "labels: {zone: us, disk: fast}"
+tap_ok "it runs when an executor has them" wait_for 30 run_finished "$RUN"
+tap_is "all went well" "$(run_field "$RUN" .result)" success
+
+# --- cancel_previous ---
+
+repo newer <<'YAML'
+version: v1
+runs:
+  - name: newer
+    cancel_previous: true
+    tasks:
+      - name: task
+        runtime: {containers: [{image: busybox}]}
+        working_dir: /w
+        environment: {QUICK: {from_variable: quick}}
+        steps: [{run: {name: slow, tty: false, command: 'echo begun; [ -n "$QUICK" ] || sleep 300'}}]
+        post: [{run: {name: post, tty: false, command: echo post}}]
+YAML
+directrun_start newer --branch newer
+FIRST=$RUN
+wait_for 30 log_has "$RUN" task 0 begun
+directrun_start newer --branch newer
+SECOND=$RUN
+tap_ok "cancel_previous: what runs is stopped" wait_for 30 run_is "$FIRST" finished
+tap_is "with its post" "$(run_field "$FIRST" .result) $(RUN=$FIRST log task 1)" "stopped post"
+wait_for 30 log_has "$SECOND" task 0 begun
+directrun newer --branch newer --var quick=yes
+tap_is "the newest runs to its end" "$RUN_STATUS $(run_field "$RUN" .result)" "0 success"
+tap_is "the one before it does not" "$(run_field "$SECOND" '"\(.phase) \(.result)"')" "finished stopped"
+
+# --- event and paths ---
+
+repo when <<'YAML'
+version: v1
+runs:
+  - name: pushed
+    when: {event: push}
+    tasks: []
+  - name: when
+    tasks:
+      - {name: direct, when: {event: direct}, runtime: {containers: [{image: busybox}]}}
+      - {name: sources, when: {branch: when, paths: ["src/**"]}, runtime: {containers: [{image: busybox}]}}
+      - {name: not docs, when: {paths: {exclude: "docs/**"}}, runtime: {containers: [{image: busybox}]}}
+      - {name: nobody pushed, when: {event: [push, tag, pull_request, manual]}, runtime: {containers: [{image: busybox}]}}
+YAML
+# when_run: the run's name and what became of its tasks.
+when_run() {
+	directrun when --branch when
+	run_field "$RUN" '"\(.name): " + ([.tasks[] | "\(.name) \(.status)"] | sort | join(", "))'
+}
+tap_is "paths hold where there was no run before" "$(when_run)" \
+	"when: direct success, nobody pushed skipped, not docs success, sources success"
+mkdir "$T/when/docs" "$T/when/src"
+echo text >"$T/when/docs/text"
+tap_is "a change elsewhere" "$(when_run)" "when: direct success, nobody pushed skipped, not docs skipped, sources skipped"
+echo code >"$T/when/src/code"
+tap_is "a change there" "$(when_run)" "when: direct success, nobody pushed skipped, not docs success, sources success"
+tap_is "no change at all" "$(when_run)" "when: direct success, nobody pushed skipped, not docs success, sources success"
+rm "$T/when/src/code"
+tap_is "a file that is gone has changed" "$(when_run)" "when: direct success, nobody pushed skipped, not docs success, sources success"
 
 leftovers_check "nothing is left behind"
 tap_done

@@ -290,6 +290,39 @@ too_large_a_file(void **state)
 	gw_definition_fini(&d);
 }
 
+/* event is that of a direct run; paths are those given, and hold where none are known. */
+static void
+event_and_paths(void **state)
+{
+	const struct fixture *f = *state;
+	char *changed[] = { (char[]){ "src/a" } };
+	static const char *const names[] = { "direct", "src", "docs", "push" };
+	static const char text[] = "version: v1\nruns:\n"
+	                           "- {name: direct, when: {event: direct}, tasks: []}\n"
+	                           "- {name: push, when: {event: push}, tasks: []}\n"
+	                           "- {name: src, when: {paths: 'src/**'}, tasks: []}\n"
+	                           "- {name: docs, when: {paths: 'docs/**'}, tasks: []}\n";
+
+	for (size_t known = 0; known < 2; known++) {
+		struct gw_definition d = { .file = ".agola/config.yml" };
+		struct gw_ref ref = f->ref;
+		struct gw_expansion x;
+
+		buf_puts(&d.text, text);
+		d.changed = known ? changed : NULL;
+		d.nchanged = known;
+		ref.event = "direct";
+		gw_definition_expand(&x, &d, &f->origin, &ref, "hello");
+		assert_int_equal(x.nruns, 3 - known);
+		for (size_t i = 0; i < x.nruns; i++)
+			assert_string_equal(x.runs[i]->name, names[i]);
+		gw_expansion_fini(&x);
+		d.changed = NULL;
+		d.nchanged = 0;
+		gw_definition_fini(&d);
+	}
+}
+
 /* What a program gave is checked like a file; its places are those of the output. */
 static void
 evaluated_programs(void **state)
@@ -377,6 +410,7 @@ main(void)
 		T(asked_for_no_run),
 		T(broken_definitions_are_visible),
 		T(too_large_a_file),
+		T(event_and_paths),
 		T(evaluated_programs),
 		T(json_of_a_run),
 	};

@@ -179,6 +179,7 @@ origin(struct gw_origin *o, struct gw_ref *ref, json_t **body, const char *field
 	*body = body_with(field, value);
 	assert_int_equal(gw_intake_parse(&in, *body, &err), 0);
 	assert_int_equal(gw_ref_classify(ref, &in, &err), 0);
+	assert_string_equal(ref->event, "direct");
 	gw_origin_init(o, &in, ref, USER, url);
 }
 

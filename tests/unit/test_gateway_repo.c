@@ -160,6 +160,45 @@ files_are_read_at_a_commit(void **state)
 	assert_int_equal(index, 2);
 }
 
+/* The next call with the commit of script, "a b" for two names, "?" for not known. */
+static void
+changed(struct fixture *f, const char *text, const char *ref, const char *expected)
+{
+	char **names = NULL;
+	size_t n = 0;
+	auto_err err = NULL;
+	auto_buf got = BUF_INIT;
+
+	script(f, text);
+	ok(gw_repo_changes(&names, &n, f->path, ref, f->sha, &err), &err);
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(&got, "%s%s", i ? " " : "", names[i]);
+		free(names[i]);
+	}
+	assert_string_equal(names ? buf_str(&got) : "?", expected);
+	free(names);
+}
+#define NEXT(change)                                                                               \
+	"cd w && " change " && git add -A && git -c user.name=n -c user.email=e commit -q "        \
+	"--allow-empty -m x && git push -q -f ../repos/" OWNER "/" REPO                            \
+	".git HEAD:refs/heads/changes && git rev-parse HEAD"
+
+static void
+changes_since_the_last_time(void **state)
+{
+	struct fixture *f = *state;
+	static const char ref[] = "refs/heads/changes";
+
+	changed(f, NEXT("mkdir -p d && echo 1 >d/one && echo 2 >two"), ref, "?");
+	changed(f, NEXT("echo 3 >d/one"), ref, "d/one");
+	changed(f, NEXT("true"), ref, "?"); /* another commit, the same files */
+	changed(f, "cd w && git rev-parse HEAD", ref, "?");
+	changed(f, NEXT("git mv two 'zw ei' && echo 4 >d/'ü'"), ref, "d/ü two zw ei");
+	changed(f, "cd w && git rev-parse HEAD", "refs/heads/other", "?");
+	changed(f, "cd w && git rev-parse HEAD~1", "refs/heads/other", "d/ü two zw ei");
+	changed(f, NEXT("rm -r d"), ref, "d/one d/ü");
+}
+
 static void
 names_cannot_forge_questions(void **state)
 {
@@ -297,6 +336,7 @@ main(void)
 		T(ensure_is_idempotent),
 		T(commits_are_checked),
 		T(files_are_read_at_a_commit),
+		T(changes_since_the_last_time),
 		T(names_cannot_forge_questions),
 		T(hooks_do_not_run),
 		T(too_much_output_is_refused),
