@@ -24,7 +24,8 @@ struct known {
 
 struct session {
 	struct rs_executors *ex;
-	char id[65], session[65], arch[16], labels[RS_LABELS_MAX + 1];
+	char id[65], session[65], arch[16];
+	const char *labels; /* one of label_sets */
 	bool privileged;
 	unsigned slots;
 	unsigned told;     /* free slots of its last poll, less what was offered since */
@@ -40,6 +41,8 @@ struct rs_executors {
 	struct rs *rs;
 	struct rs_map sessions; /* executor id -> session */
 	struct rs_map attempts; /* task id -> rs_attempt */
+	/* Labels as a text -> the same text, which stays: snapshots on workers point to it. */
+	struct rs_map label_sets;
 	struct loop_timer *deadline;
 	int64_t armed_ms; /* what deadline is armed for */
 	struct metric *connected, *queue, *dispatch;
@@ -111,9 +114,13 @@ rs_executors_clear(struct rs_executors *ex)
 void
 rs_executors_free(struct rs_executors *ex)
 {
+	void *v;
 	if (!ex)
 		return;
 	rs_executors_clear(ex);
+	for (size_t i = 0; (v = rs_map_next(&ex->label_sets, &i)) != NULL;)
+		free(v);
+	rs_map_fini(&ex->label_sets);
 	loop_timer_free(ex->deadline);
 	free(ex);
 }
@@ -377,7 +384,7 @@ rs_executors_candidates(size_t *n, const struct rs_executors *ex)
 		left -= s->reserved;
 		memcpy(c->id, s->id, sizeof(c->id));
 		memcpy(c->arch, s->arch, sizeof(c->arch));
-		memcpy(c->labels, s->labels, sizeof(c->labels));
+		c->labels = s->labels;
 		c->privileged = s->privileged;
 		c->waiting = s->poll != NULL;
 		c->slots = s->slots;
@@ -444,13 +451,33 @@ new_session(struct rs_executors *ex, const char *id)
 	return s;
 }
 
+static int
+labels_of(const char **out, struct rs_executors *ex, const Millrace__RegisterRequest *req,
+    struct err **err)
+{
+	auto_free char *labels = NULL;
+	int rc = rs_labels_text(&labels, req->labels, req->n_labels, err);
+	if (rc != 0)
+		return rc;
+	*out = rs_map_get(&ex->label_sets, labels);
+	if (*out)
+		return 0;
+	if (ex->label_sets.n >= RS_LABEL_SETS_MAX)
+		return err_set(err, ERR_UNAVAILABLE, "more than %d different sets of labels",
+		    RS_LABEL_SETS_MAX);
+	rs_map_put(&ex->label_sets, labels, labels);
+	*out = steal(&labels);
+	return 0;
+}
+
 int
 rs_executors_register(
     struct rs_executors *ex, const char *id, const Millrace__RegisterRequest *req, struct err **err)
 {
 	struct session *s = session_of(ex, id);
-	auto_free char *labels = NULL;
-	if (rs_labels_text(&labels, req->labels, req->n_labels, err) != 0)
+	const char *same;
+	int rc = labels_of(&same, ex, req, err);
+	if (rc != 0)
 		return err_wrap(err, "executor %s", id);
 	if (!s && ex->sessions.n >= RS_EXECUTORS_MAX)
 		return err_set(err, ERR_UNAVAILABLE, "more than %d executors", RS_EXECUTORS_MAX);
@@ -463,7 +490,7 @@ rs_executors_register(
 	}
 	snprintf(s->session, sizeof(s->session), "%s", req->session);
 	snprintf(s->arch, sizeof(s->arch), "%s", req->arch);
-	snprintf(s->labels, sizeof(s->labels), "%s", labels);
+	s->labels = same;
 	s->privileged = req->allow_privileged;
 	s->slots = req->slots > RS_SLOTS_MAX ? RS_SLOTS_MAX : req->slots;
 	log_info("executor registered", LOG_STR("executor", id), LOG_STR("arch", s->arch),

@@ -16,6 +16,7 @@
 
 #define RS_EXECUTORS_MAX 10000
 #define RS_SLOTS_MAX 1000
+#define RS_LABEL_SETS_MAX 4096 /* different ones since the start */
 #define RS_POLL_MS 30000
 
 struct rs_attempt {

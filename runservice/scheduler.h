@@ -14,11 +14,11 @@
 struct rs_candidate {
 	char id[65];
 	char arch[16];
-	bool privileged; /* allowed */
-	bool waiting;    /* a poll of it is parked: it can be told at once */
-	unsigned slots;  /* in all */
-	unsigned free;   /* of them, not promised to any task */
-	char labels[RS_LABELS_MAX + 1];
+	bool privileged;    /* allowed */
+	bool waiting;       /* a poll of it is parked: it can be told at once */
+	unsigned slots;     /* in all */
+	unsigned free;      /* of them, not promised to any task */
+	const char *labels; /* labels.h; lives as long as the executors' registry */
 };
 
 /* What an executor must be able to for a task; borrowed texts. */

@@ -376,6 +376,7 @@ struct made_task {
 	Millrace__Value value;
 	char *conditions[1];
 	struct id id;
+	Millrace__Pair label, *labels[1];
 };
 
 static void
@@ -398,6 +399,16 @@ make_steps(struct made_task *m, const struct rs_peer_task *t)
 	m->spec.n_steps = t->nsteps;
 }
 
+static Millrace__Pair **
+one_label(Millrace__Pair *pair, Millrace__Pair **list, const char *name)
+{
+	millrace__pair__init(pair);
+	pair->name = unconst(name);
+	pair->value = unconst("yes");
+	*list = pair;
+	return list;
+}
+
 static void
 make_task(struct made_task *list, size_t i, const struct rs_peer_task *t)
 {
@@ -416,6 +427,9 @@ make_task(struct made_task *list, size_t i, const struct rs_peer_task *t)
 	m->spec.containers = m->containers;
 	m->spec.n_containers = 1;
 	make_steps(m, t);
+	if (t->label)
+		m->spec.labels = one_label(&m->label, m->labels, t->label);
+	m->spec.n_labels = t->label != NULL;
 	for (size_t j = 0; t->after && j < i; j++) {
 		if (strcmp(list[j].spec.name, t->after) != 0)
 			continue;
@@ -601,10 +615,14 @@ rs_ex_register(struct rs_executor *ex, const struct rs_offer *named, size_t n)
 	Millrace__RegisterReply *reply = NULL;
 	auto_free Millrace__Attempt *items = xcalloc(n + 1, sizeof(*items));
 	auto_free Millrace__Attempt **list = fill_list(items, named, n);
+	Millrace__Pair label, *labels[1];
 	req.version = unconst("test");
 	req.session = ex->session;
 	req.arch = unconst("amd64");
 	req.slots = 4;
+	if (ex->label)
+		req.labels = one_label(&label, labels, ex->label);
+	req.n_labels = ex->label != NULL;
 	req.attempts = list;
 	req.n_attempts = n;
 	int code = rs_call_again(ex->peer, ex->client, "executor.register", &req,

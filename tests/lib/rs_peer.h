@@ -42,6 +42,7 @@ struct rs_call {
 struct rs_executor {
 	struct rs_peer *peer;
 	char name[16], session[ID_LEN + 1];
+	const char *label; /* with the value "yes", when it registers; NULL: none */
 	struct rpc_client *client;
 	struct rs_call poll, control;
 };
@@ -108,6 +109,7 @@ struct rs_peer_task {
 	bool save, ignore_failure, needs_approval, skip;
 	bool caches;          /* its first step saves a cache, the second restores one */
 	const char *variable; /* of its environment, or NULL */
+	const char *label;    /* that its executor must have, or NULL */
 };
 /* Creates a run of n tasks in the group RS_PEER_OWNER "/branch/<branch>"; returns its number.
  * request_id NULL: a fresh one. */

@@ -157,6 +157,34 @@ a_newer_run_takes_the_place_of_one_that_waits(void **state)
 	assert_string_equal(rs_peer_state(p, second), "running unknown");
 }
 
+/* A task goes only where its labels are, over a restart of the runservice, too. */
+static void
+labels_choose_executors(void **state)
+{
+	static const struct rs_peer_task tasks[] = {
+		{ .name = "anywhere", .nsteps = 1 },
+		{ .name = "marked", .nsteps = 1, .label = "gpu" },
+	};
+	struct rs_peer *p = *state;
+	start(p);
+	uint64_t number = rs_peer_run(p, "main", tasks, ARRAY_LEN(tasks), NULL);
+	struct rs_offer o = take(&p->ex[0]), marked;
+	assert_int_equal(rs_ex_report(&p->ex[0], &o, 1, "success", "ss"), 0);
+	rs_peer_stop(p);
+	rs_peer_start(p);
+	assert_int_equal(rs_ex_register(&p->ex[0], NULL, 0), 0);
+	Millrace__RunState *run = rs_peer_get(p, number);
+	assert_string_equal(rs_peer_task(run, "anywhere")->status, "success");
+	assert_string_equal(rs_peer_task(run, "marked")->wait_reason,
+	    "no connected executor has the labels gpu=yes");
+	millrace__run_state__free_unpacked(run, NULL);
+	p->ex[1].label = "gpu";
+	assert_int_equal(rs_ex_register(&p->ex[1], NULL, 0), 0);
+	marked = take(&p->ex[1]);
+	assert_int_equal(rs_ex_report(&p->ex[1], &marked, 1, "success", "ss"), 0);
+	assert_string_equal(rs_peer_state(p, number), "finished success");
+}
+
 /* --- restart from failed tasks --- */
 
 static const struct rs_peer_task chain[] = {
@@ -435,6 +463,7 @@ main(void)
 		TEST(an_approval_keeps_its_group_waiting),
 		TEST(a_newer_run_ends_older_ones),
 		TEST(a_newer_run_takes_the_place_of_one_that_waits),
+		TEST(labels_choose_executors),
 		TEST(a_restart_keeps_what_succeeded),
 		TEST(a_cancelled_run_restarts),
 		TEST(random_days),
