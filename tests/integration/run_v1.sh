@@ -168,6 +168,7 @@ tap_is "what runs of it then is ended, the rest never starts" "$(steps_of task)"
 # --- resources ---
 
 # Limits as the container's kernel tells them: of memory in bytes, of processors in thousandths.
+# shellcheck disable=SC2016 # the container's shell expands it
 LIMITS='cd /sys/fs/cgroup; if [ -e memory.max ]; then cat memory.max; set -- $(cat cpu.max);
   else cat memory/memory.limit_in_bytes; set -- $(cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us); fi; echo $(($1 * 1000 / $2))'
 daemon_config executor "cpu_max: 800" "memory_max: 100000000"
