@@ -48,7 +48,6 @@ lib_objs_gateway := $(B)/obj/gen/gateway_schema.o
 lib_objs_runservice := $(B)/obj/gen/runservice_schema.o
 # The shims of RE2 and libjsonnet are C++.
 lib_objs_common := $(patsubst common/%.cc,$(B)/obj/common/%.o,$(wildcard common/*.cc))
-lib_objs_rundef := $(patsubst rundef/%.cc,$(B)/obj/rundef/%.o,$(wildcard rundef/*.cc))
 lib_objs_evaluate := $(patsubst evaluate/%.cc,$(B)/obj/evaluate/%.o,$(wildcard evaluate/*.cc)) $(B)/obj/gen/evaluate_std.o
 
 define lib_rule

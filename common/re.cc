@@ -1,4 +1,4 @@
-/* RE2 behind three C functions. Nothing may throw across them. */
+/* RE2 behind C functions. Nothing may throw across them. */
 #include "common/re.h"
 
 #include <re2/re2.h>
@@ -35,6 +35,25 @@ bool
 re_search(const void *re, const char *text, size_t len)
 {
 	return RE2::PartialMatch(re2::StringPiece(text, len), *static_cast<const RE2 *>(re));
+}
+
+unsigned
+re_groups(const void *re)
+{
+	return static_cast<unsigned>(static_cast<const RE2 *>(re)->NumberOfCapturingGroups());
+}
+
+bool
+re_first_group(const void *re, const char *text, size_t text_len, const char **group, size_t *len)
+{
+	re2::StringPiece found;
+
+	if (!RE2::PartialMatch(
+	        re2::StringPiece(text, text_len), *static_cast<const RE2 *>(re), &found))
+		return false;
+	*group = found.empty() ? text : found.data();
+	*len = found.size();
+	return true;
 }
 
 void

@@ -15,7 +15,12 @@ extern "C" {
  * or its program would be too large. */
 void *re_new(const char *pattern, size_t len, char **message, size_t *bytes);
 bool re_search(const void *re, const char *text, size_t len); /* unanchored */
-void re_free(void *re);                                       /* NULL allowed */
+unsigned re_groups(const void *re);                           /* in parentheses */
+/* Unanchored, too; needs a group. On a match *group is the first one, inside text: *len bytes, none
+ * when it took no part. */
+bool re_first_group(
+    const void *re, const char *text, size_t text_len, const char **group, size_t *len);
+void re_free(void *re); /* NULL allowed */
 
 #ifdef __cplusplus
 }

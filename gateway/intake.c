@@ -3,8 +3,8 @@
 #include "common/buf.h"
 #include "common/http_server.h"
 #include "common/mem.h"
+#include "common/re.h"
 #include "gateway/git_repo.h"
-#include "rundef/capture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -206,23 +206,40 @@ ref_set(struct gw_ref *out, const char *type, const char *ref, const char *name)
 	out->pull_request_id = xstrdup(strcmp(type, "pull_request") == 0 ? name : "");
 }
 
+/* 1 with the first group's text, malloc'ed, when the expression is found in ref; 0 when not. */
+static int
+find_id(char **id, const char *pattern, const char *ref, struct err **err)
+{
+	auto_free char *message = NULL;
+	size_t len = 0, bytes;
+	const char *group;
+	int rc = 0;
+	void *re = re_new(pattern, strlen(pattern), &message, &bytes);
+
+	if (!re)
+		return err_set(err, ERR_INVALID, "%s", message);
+	if (re_groups(re) < 1)
+		rc = err_set(err, ERR_INVALID, "it has no group in parentheses");
+	else if (re_first_group(re, ref, strlen(ref), &group, &len))
+		rc = len > 0 ? 1 : err_set(err, ERR_INVALID, "matches without an id");
+	if (rc == 1)
+		*id = xstrndup(group, len);
+	re_free(re);
+	return rc;
+}
+
 /* 1 when a pull request's expression matched, 0 when none did. */
 static int
 match_pull_request(struct gw_ref *out, const struct gw_intake *in, struct err **err)
 {
 	for (size_t i = 0; i < in->nregexes; i++) {
 		auto_free char *id = NULL;
-		auto_free char *message = NULL;
-		int rc = rundef_capture(&id, &message, in->regexes[i], in->ref);
+		int rc = find_id(&id, in->regexes[i], in->ref, err);
 
 		if (rc < 0)
-			return err_set(
-			    err, ERR_INVALID, "pull_request_ref_regexes[%zu]: %s", i, message);
+			return err_wrap(err, "pull_request_ref_regexes[%zu]", i);
 		if (rc == 0)
 			continue;
-		if (!*id)
-			return err_set(err, ERR_INVALID,
-			    "pull_request_ref_regexes[%zu]: matches without an id", i);
 		ref_set(out, "pull_request", in->ref, id);
 		return 1;
 	}

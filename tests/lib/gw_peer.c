@@ -578,6 +578,18 @@ gwp_json(struct gwp *f, const char *method, const char *path, const char *token,
 	return j;
 }
 
+void
+gwp_expect_names(struct gwp *f, const char *path, const char *token, const char *want)
+{
+	auto_json *list = gwp_json(f, "GET", path, token, NULL, 200);
+	auto_buf got = BUF_INIT;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		buf_printf(&got, "%s ", json_text(json_array_get(list, i), "name"));
+	if (strcmp(buf_str(&got), want) != 0)
+		fail_msg("%s: %s", path, buf_str(&got));
+}
+
 /* Value of a header, malloc'ed, NULL when absent. */
 char *
 gwp_header(const struct gwp_answer *a, const char *name)

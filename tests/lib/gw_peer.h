@@ -87,6 +87,8 @@ void gwp_expect(struct gwp *f, const char *method, const char *path, const char 
 /* Expects a status and a JSON body. */
 json_t *gwp_json(struct gwp *f, const char *method, const char *path, const char *token,
     const char *body, int status);
+/* Expects a list whose members have these names, a space after each. */
+void gwp_expect_names(struct gwp *f, const char *path, const char *token, const char *want);
 /* Value of a header, malloc'ed, NULL when absent. */
 char *gwp_header(const struct gwp_answer *a, const char *name);
 /* A user with a token; id and token malloc'ed, each may be NULL. */

@@ -21,27 +21,6 @@
 #define STOP "{\"action_type\":\"stop\"}"
 #define APPROVE "{\"action_type\":\"approve\"}"
 
-/* Names of a list, joined. */
-static char *
-names_of(struct gwp *f, const char *path, const char *token)
-{
-	auto_json *list = gwp_json(f, "GET", path, token, NULL, 200);
-	auto_buf out = BUF_INIT;
-
-	for (size_t i = 0; i < json_array_size(list); i++)
-		buf_printf(&out, "%s ", json_text(json_array_get(list, i), "name"));
-	return xstrdup(buf_str(&out));
-}
-
-static void
-expect_names(struct gwp *f, const char *path, const char *token, const char *want)
-{
-	auto_free char *got = names_of(f, path, token);
-
-	if (strcmp(got, want) != 0)
-		fail_msg("%s: %s", path, got);
-}
-
 static void
 organizations(void **state)
 {
@@ -561,7 +540,7 @@ remote_sources(void **state)
 	    GWP_ERR("invalidRemoteSourceAPIURL"));
 	gwp_expect(
 	    f, "GET", "/remotesources/h", f->token, NULL, 404, GWP_ERR("remoteSourceDoesNotExist"));
-	expect_names(f, "/remotesources", NULL, "hh host ");
+	gwp_expect_names(f, "/remotesources", NULL, "hh host ");
 	gwp_expect(f, "DELETE", by_id, GWP_ADMIN, NULL, 204, "");
 	gwp_expect(f, "GET", by_id, f->token, NULL, 404, GWP_ERR("remoteSourceDoesNotExist"));
 	/* The secret is sealed: its text is nowhere in the table. */

@@ -286,27 +286,6 @@ who_may_what(void **state)
 	end_world(&w);
 }
 
-/* Names of a list, joined. */
-static char *
-names_of(struct gwp *f, const char *path, const char *token)
-{
-	auto_json *list = gwp_json(f, "GET", path, token, NULL, 200);
-	auto_buf out = BUF_INIT;
-
-	for (size_t i = 0; i < json_array_size(list); i++)
-		buf_printf(&out, "%s ", json_text(json_array_get(list, i), "name"));
-	return xstrdup(buf_str(&out));
-}
-
-static void
-expect_names(struct gwp *f, const char *path, const char *token, const char *want)
-{
-	auto_free char *got = names_of(f, path, token);
-
-	if (strcmp(got, want) != 0)
-		fail_msg("%s: %s", path, got);
-}
-
 /* What may not be seen is not in lists either. */
 static void
 lists_hide(void **state)
@@ -315,16 +294,17 @@ lists_hide(void **state)
 	struct world w;
 
 	make_world(f, &w);
-	expect_names(f, "/orgs", w.tokens[OWNER], "publicorg ");
-	expect_names(f, "/orgs", w.tokens[ROOT], "privateorg publicorg ");
-	expect_names(f, "/projectgroups/org%2Fpublicorg/subgroups", w.tokens[MEMBER], "priv pub ");
-	expect_names(f, "/projectgroups/org%2Fpublicorg/subgroups", w.tokens[STRANGER], "pub ");
-	expect_names(
+	gwp_expect_names(f, "/orgs", w.tokens[OWNER], "publicorg ");
+	gwp_expect_names(f, "/orgs", w.tokens[ROOT], "privateorg publicorg ");
+	gwp_expect_names(
+	    f, "/projectgroups/org%2Fpublicorg/subgroups", w.tokens[MEMBER], "priv pub ");
+	gwp_expect_names(f, "/projectgroups/org%2Fpublicorg/subgroups", w.tokens[STRANGER], "pub ");
+	gwp_expect_names(
 	    f, "/projectgroups/org%2Fpublicorg%2Fpub/projects", w.tokens[MEMBER], "kept shown ");
-	expect_names(
+	gwp_expect_names(
 	    f, "/projectgroups/org%2Fpublicorg%2Fpub/projects", w.tokens[STRANGER], "shown ");
-	expect_names(f, "/projectgroups/user%2Fown/projects", w.tokens[STRANGER], "shown ");
-	expect_names(f, "/projectgroups/user%2Fown/projects", w.tokens[OWNER], "kept shown ");
+	gwp_expect_names(f, "/projectgroups/user%2Fown/projects", w.tokens[STRANGER], "shown ");
+	gwp_expect_names(f, "/projectgroups/user%2Fown/projects", w.tokens[OWNER], "kept shown ");
 	end_world(&w);
 }
 

@@ -140,7 +140,8 @@ bad_requests_are_refused(void **state)
 	    parse_changed("pull_request_ref_regexes", json_pack("[i]", 1)), ERR_INVALID);
 }
 
-static int
+/* Why a ref is not classified with this expression; NULL when it is. */
+static char *
 capture_with(const char *regex)
 {
 	json_t *body = body_with("ref", "refs/pull/7/head");
@@ -155,18 +156,34 @@ capture_with(const char *regex)
 		rc = gw_ref_classify(&r, &in, &err);
 	gw_ref_fini(&r);
 	json_decref(body);
-	return rc;
+	if (rc == 0)
+		return NULL;
+	assert_int_equal(rc, ERR_INVALID);
+	return xstrdup(err_msg(err));
 }
 
 static void
 expressions_are_checked(void **state)
 {
+	static const struct {
+		const char *regex, *why;
+	} cases[] = {
+		{ "pull/([0-9]+", "pull_request_ref_regexes[0]: missing )" },
+		{ "pull/[0-9]+/head", "pull_request_ref_regexes[0]: it has no group" },
+		{ "pull/(x?)", "pull_request_ref_regexes[0]: matches without an id" },
+		{ "pull/(x)?", "pull_request_ref_regexes[0]: matches without an id" },
+		{ "((((a{1000}){1000}){1000}))", "pull_request_ref_regexes[0]: " },
+	};
+
 	(void)state;
-	assert_int_equal(capture_with("pull/([0-9]+)/"), 0);
-	assert_int_equal(capture_with("pull/([0-9]+"), ERR_INVALID);
-	assert_int_equal(capture_with("pull/[0-9]+/head"), ERR_INVALID); /* no group */
-	assert_int_equal(capture_with("pull/(x?)"), ERR_INVALID);        /* empty id */
-	assert_int_equal(capture_with("((((a{1000}){1000}){1000}))"), ERR_INVALID);
+	assert_null(capture_with("pull/([0-9]+)/"));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *why = capture_with(cases[i].regex);
+
+		assert_non_null(why);
+		if (strncmp(why, cases[i].why, strlen(cases[i].why)) != 0)
+			fail_msg("%s: %s", cases[i].regex, why);
+	}
 }
 
 static void
