@@ -9,14 +9,11 @@
 #include "executor/warm.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define RETRY_MS 2000
 /* Steps may follow each other faster than anybody reads of them. */
 #define REPORT_PACE_MS 20
-#define LINE_MAX_BYTES 8192 /* of ours in a setup log */
 /* After a restart revisions go on well past those that may have been sent. */
 #define REVISION_GAP (1u << 20)
 
@@ -157,122 +154,6 @@ ex_task_renewed(struct ex_task *t, int64_t sent_ms, int64_t lease_ms)
 	t->renewing = false;
 }
 
-/* --- logs --- */
-
-static void
-on_ship(struct err **err, void *arg)
-{
-	struct ex_task *t = arg;
-	unsigned i;
-	bool news = false;
-
-	if (*err != NULL && (*err)->code == ERR_CONFLICT) {
-		ex_task_drop(t, err_msg(*err));
-		return;
-	}
-	if (*err != NULL) {
-		log_err(LOG_WARN, "a log is refused, trying again", err, EX_LOG_IDS(t));
-		loop_timer_start(t->again, RETRY_MS);
-		return;
-	}
-	for (i = 0; i <= t->st->nsteps; i++) {
-		struct ex_step_state *s = ex_state_step(t->st, (int)i - 1);
-
-		if (t->ships[i] == NULL || !ex_logship_finished(t->ships[i]))
-			continue;
-		ex_logship_free(steal(&t->ships[i]));
-		s->log_stored = news = true;
-		t->nunstored--;
-	}
-	if (!news)
-		return;
-	ex_task_save(t);
-	if (t->at == EX_AT_STEPS)
-		ex_steps_go(t);
-}
-
-struct ex_logship *
-ex_task_ship(struct ex_task *t, int step)
-{
-	struct ex_logship **at = &t->ships[step + 1];
-	const struct ex_logship_options opt = { .loop = t->ex->loop,
-		.pool = t->ex->pool,
-		.rs = t->ex->rs,
-		.spool = t->spool,
-		.task_id = t->task_id,
-		.fence = t->fence,
-		.step = step,
-		.on_progress = on_ship,
-		.arg = t };
-
-	if (*at == NULL) {
-		*at = ex_logship_new(&opt);
-		t->nunstored++;
-	}
-	return *at;
-}
-
-/* Ships that gave up because of an error are made anew. */
-static void
-ships_again(struct ex_task *t)
-{
-	unsigned i;
-
-	for (i = 0; t->ships != NULL && i <= t->st->nsteps; i++) {
-		const struct ex_step_state *s = ex_state_step(t->st, (int)i - 1);
-
-		if (s->phase == EX_NOTSTARTED || s->log_stored)
-			continue;
-		if (t->ships[i] != NULL) {
-			ex_logship_free(steal(&t->ships[i]));
-			t->nunstored--;
-		}
-		ex_task_ship(t, (int)i - 1);
-		if (ex_phase_final(s->phase))
-			ex_logship_end(t->ships[i]);
-		else
-			ex_logship_kick(t->ships[i]);
-	}
-}
-
-void
-ex_task_say_raw(struct ex_task *t, const char *text, size_t n)
-{
-	auto_free char *copy = xstrndup(text, n);
-	auto_free char *masked = ex_mask_text(t->mask, copy);
-
-	t->setup_raw += n;
-	ex_spool_append(t->spool, -1, t->setup_raw, masked, strlen(masked));
-}
-
-void
-ex_task_say(struct ex_task *t, const char *fmt, ...)
-{
-	char line[LINE_MAX_BYTES];
-	va_list ap;
-	size_t n;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line) - 1, fmt, ap);
-	va_end(ap);
-	n = strlen(line);
-	line[n] = '\n';
-	ex_task_say_raw(t, line, n + 1);
-	explicit_bzero(line, sizeof(line));
-}
-
-static void
-on_durable(void *arg)
-{
-	struct ex_task *t = arg;
-	unsigned i;
-
-	for (i = 0; i <= t->st->nsteps; i++)
-		if (t->ships[i] != NULL)
-			ex_logship_kick(t->ships[i]);
-	ex_step_durable(t);
-}
-
 /* --- state and report --- */
 
 uint64_t
@@ -286,20 +167,6 @@ ex_task_save(struct ex_task *t)
 	no = ex_spool_put_state(t->spool, text);
 	report(t);
 	return no;
-}
-
-static bool
-all_stored(const struct ex_task *t)
-{
-	unsigned i;
-
-	for (i = 0; i <= t->st->nsteps; i++) {
-		const struct ex_step_state *s = ex_state_step(t->st, (int)i - 1);
-
-		if (s->phase != EX_NOTSTARTED && !s->log_stored)
-			return false;
-	}
-	return true;
 }
 
 static void
@@ -316,7 +183,7 @@ on_reported(ProtobufCMessage *reply, struct err **err, void *arg)
 	if (*err != NULL) {
 		log_err(LOG_WARN, "a report is refused, trying again", err, EX_LOG_IDS(t));
 		t->reported = 0;
-		loop_timer_start(t->again, RETRY_MS);
+		loop_timer_start(t->again, EX_TASK_RETRY_MS);
 		return;
 	}
 	if (t->report_final) {
@@ -341,7 +208,7 @@ report(struct ex_task *t)
 	    t->at == EX_AT_DROP)
 		return;
 	/* The end is told when there is nothing left to send. */
-	t->report_final = ex_phase_final(status) && all_stored(t);
+	t->report_final = ex_phase_final(status) && ex_task_logs_stored(t);
 	if (!t->report_final && now - t->report_sent_ms < REPORT_PACE_MS) {
 		if (!loop_timer_armed(t->pace))
 			loop_timer_start(t->pace, t->report_sent_ms + REPORT_PACE_MS - now);
@@ -441,15 +308,6 @@ ex_task_end(struct ex_task *t, enum ex_phase status)
 	ex_task_save(t);
 }
 
-static void
-ships_free(struct ex_task *t)
-{
-	unsigned i;
-
-	for (i = 0; t->ships != NULL && i <= t->st->nsteps; i++)
-		ex_logship_free(steal(&t->ships[i]));
-}
-
 void
 ex_task_drop(struct ex_task *t, const char *why)
 {
@@ -462,7 +320,7 @@ ex_task_drop(struct ex_task *t, const char *why)
 	loop_timer_stop(t->lease);
 	loop_timer_stop(t->pace);
 	ex_rs_cancel(steal(&t->report));
-	ships_free(t);
+	ex_task_logs_drop(t);
 	clean(t);
 	if (t->cleaned)
 		maybe_over(t);
@@ -581,7 +439,7 @@ on_begun(ProtobufCMessage *reply, struct err **err, void *arg)
 	if (*err != NULL) {
 		log_err(LOG_WARN, "task.begin is refused, trying again", err, EX_LOG_IDS(t));
 		if (t->at == EX_AT_BEGIN)
-			loop_timer_start(t->again, RETRY_MS);
+			loop_timer_start(t->again, EX_TASK_RETRY_MS);
 		return;
 	}
 	t->st->begun = true;
@@ -680,26 +538,6 @@ make_mask(struct ex_task *t, struct err **err)
 }
 
 static void
-open_ships(struct ex_task *t)
-{
-	t->ships = xcalloc(t->st->nsteps + 1, sizeof(struct ex_logship *));
-	t->setup_raw = ex_spool_durable(t->spool, -1).raw;
-}
-
-static int
-open_spool(struct ex_task *t, struct err **err)
-{
-	auto_free char *dir =
-	    xasprintf("%s/%s-%" PRIu64, t->ex->cfg->spool_dir, t->task_id, t->fence);
-	int rc = ex_spool_open(
-	    &t->spool, t->ex->loop, t->ex->pool, dir, t->st->nsteps, on_durable, t, err);
-
-	if (rc == 0)
-		open_ships(t);
-	return rc;
-}
-
-static void
 go(struct ex_task *t)
 {
 	auto_err e = NULL;
@@ -738,7 +576,7 @@ on_accepted(ProtobufCMessage *msg, struct err **err, void *arg)
 	t->call = NULL;
 	if (*err != NULL && t->resumed && (*err)->code != ERR_CONFLICT) {
 		log_err(LOG_WARN, "task.accept is refused, trying again", err, EX_LOG_IDS(t));
-		loop_timer_start(t->again, RETRY_MS);
+		loop_timer_start(t->again, EX_TASK_RETRY_MS);
 		return;
 	}
 	if (*err != NULL) {
@@ -757,7 +595,7 @@ on_accepted(ProtobufCMessage *msg, struct err **err, void *arg)
 	if (t->st == NULL) {
 		t->st =
 		    ex_state_new(t->run_id, t->task_id, t->fence, (unsigned)t->plan->spec->n_steps);
-		if (open_spool(t, &e) != 0) {
+		if (ex_task_logs_open(t, &e) != 0) {
 			ex_task_drop(t, err_msg(e));
 			return;
 		}
@@ -796,7 +634,7 @@ on_again(void *arg)
 	else if (t->at == EX_AT_BEGIN && t->call == NULL)
 		ex_task_begin(t);
 	if (t->st != NULL && t->at != EX_AT_DROP && t->at != EX_AT_ACCEPT) {
-		ships_again(t);
+		ex_task_logs_again(t);
 		report(t);
 	}
 }
@@ -856,7 +694,7 @@ ex_task_recover(struct ex *ex, const char *dir)
 	st->revision += REVISION_GAP;
 	t->timedout = st->timedout;
 	t->stop = st->stop;
-	if (open_spool(t, &e) != 0) {
+	if (ex_task_logs_open(t, &e) != 0) {
 		log_err(
 		    LOG_ERROR, "a task's spool cannot be read, it is given up", &e, EX_LOG_IDS(t));
 		ex_task_drop(t, "its spool cannot be read");
@@ -888,7 +726,7 @@ ex_task_free(struct ex_task *t)
 	ex_removal_cancel(t->removal);
 	ex_rs_cancel(t->call);
 	ex_rs_cancel(t->report);
-	ships_free(t);
+	ex_task_logs_drop(t);
 	free(t->ships);
 	ex_spool_free(t->spool, false);
 	ex_state_free(t->st);

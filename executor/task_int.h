@@ -1,6 +1,6 @@
 /*
  * task_int.h - a task as its own files see it: task.c, setup.c, step.c, step_start.c, save.c,
- * restore.c, cache.c.
+ * restore.c, cache.c, task_log.c.
  */
 #ifndef EXECUTOR_TASK_INT_H
 #define EXECUTOR_TASK_INT_H
@@ -25,6 +25,8 @@
 #define EX_KILL_GRACE_MS 1000
 /* A step that should be dead and says nothing is given up after this. */
 #define EX_KILL_PATIENCE_MS 6000
+/* Before what the runservice refused, or did not take, is tried again. */
+#define EX_TASK_RETRY_MS 2000
 /* Epochs that are reserved on disk at a time. */
 #define EX_EPOCH_RESERVE (1u << 24)
 
@@ -103,11 +105,6 @@ struct ex_task {
 /* --- task.c --- */
 /* Writes the state and reports it; returns the state's number. */
 uint64_t ex_task_save(struct ex_task *t);
-/* The ship of a step's log (-1 = setup), made when there is none. */
-struct ex_logship *ex_task_ship(struct ex_task *t, int step);
-/* A line of ours in the setup log, masked; the line end is added. */
-void ex_task_say(struct ex_task *t, const char *fmt, ...) PRINTF(2, 3);
-void ex_task_say_raw(struct ex_task *t, const char *text, size_t n);
 /* All is over: how, and why the setup or the last step ended so. */
 void ex_task_end(struct ex_task *t, enum ex_phase status);
 /* Sends task.begin unless that was done: as soon as all containers run. */
@@ -123,6 +120,21 @@ void ex_task_send_lease(struct ex_task *t);
 char *ex_task_container_name(const struct ex_task *t, unsigned index);
 /* What an encoder gave goes out and is wiped; false when the link is down. */
 bool ex_task_send(struct ex_task *t, enum frame_type type, uint8_t *payload, size_t n);
+
+/* --- task_log.c --- */
+/* The spool, with what an earlier life left in it. */
+int ex_task_logs_open(struct ex_task *t, struct err **err) MUSTCHECK;
+/* The ship of a step's log (-1 = setup), made when there is none. */
+struct ex_logship *ex_task_ship(struct ex_task *t, int step);
+/* A line of ours in the setup log, masked; the line end is added. */
+void ex_task_say(struct ex_task *t, const char *fmt, ...) PRINTF(2, 3);
+void ex_task_say_raw(struct ex_task *t, const char *text, size_t n);
+/* Ships that gave up because of an error are made anew. */
+void ex_task_logs_again(struct ex_task *t);
+/* All logs of what has begun are stored. */
+bool ex_task_logs_stored(const struct ex_task *t);
+/* Nothing more is sent. */
+void ex_task_logs_drop(struct ex_task *t);
 
 /* --- setup.c --- */
 void ex_setup_start(struct ex_task *t);
