@@ -176,6 +176,7 @@ run_s3() {
 		s3_run "$(basename "$source" .c)" "$(basename "$source" .c)"
 	done
 	s3_run test_runservice_rpc-s3 test_runservice_rpc
+	s3_run test_runservice_faults-s3 test_runservice_faults
 	s3_stop
 }
 

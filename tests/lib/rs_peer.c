@@ -454,6 +454,8 @@ make_task(struct made_task *list, size_t i, const struct rs_peer_task *t)
 	}
 }
 
+const struct rs_peer_task rs_peer_one_task[1] = { { .name = "task", .nsteps = 1 } };
+
 uint64_t
 rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *tasks, size_t n,
     const char *request_id)
@@ -697,6 +699,18 @@ rs_ex_accept(struct rs_executor *ex, const struct rs_offer *o, Millrace__AcceptR
 	req.session = ex->session;
 	return rs_call(
 	    ex->peer, ex->client, "task.accept", &req, &millrace__accept_reply__descriptor, reply);
+}
+
+struct rs_offer
+rs_ex_take_one(struct rs_peer *p, uint64_t *number)
+{
+	struct rs_executor *ex = &p->ex[0];
+
+	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
+	*number = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	struct rs_offer o = rs_ex_offer(ex);
+	assert_int_equal(rs_ex_accept(ex, &o, NULL), 0);
+	return o;
 }
 
 int

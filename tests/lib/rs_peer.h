@@ -111,6 +111,7 @@ struct rs_peer_task {
 	const char *variable; /* of its environment, or NULL */
 	const char *label;    /* that its executor must have, or NULL */
 };
+extern const struct rs_peer_task rs_peer_one_task[1]; /* "task", of one step */
 /* Creates a run of n tasks in the group RS_PEER_OWNER "/branch/<branch>"; returns its number.
  * request_id NULL: a fresh one. */
 uint64_t rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *tasks,
@@ -138,6 +139,8 @@ struct rs_offer rs_ex_offer(struct rs_executor *ex);
 /* Waits for the parked poll alone: the number of its offers. */
 size_t rs_ex_polled(struct rs_executor *ex, struct rs_offer *offers, size_t max);
 int rs_ex_accept(struct rs_executor *ex, const struct rs_offer *o, Millrace__AcceptReply **reply);
+/* Ex1 registers and takes the task of a new run of rs_peer_one_task. */
+struct rs_offer rs_ex_take_one(struct rs_peer *p, uint64_t *number);
 int rs_ex_begin(struct rs_executor *ex, const struct rs_offer *o);
 /* phases: one letter per step, setup first: n r s f x(stopped); "" = none given. */
 int rs_ex_report(struct rs_executor *ex, const struct rs_offer *o, uint64_t revision,

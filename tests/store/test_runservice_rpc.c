@@ -13,17 +13,13 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "runservice/batch.h"
-#include "runservice/executors.h"
-#include "runservice/runservice.h"
 #include "tests/lib/rs_archive.h"
 
 #include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -35,8 +31,6 @@ unconst(const void *s)
 {
 	return (void *)(uintptr_t)s;
 }
-
-static const struct rs_peer_task one_task[] = { { .name = "task", .nsteps = 1 } };
 
 /* --- a task's whole way --- */
 
@@ -258,17 +252,6 @@ a_run_goes_all_the_way(void **state)
 
 /* --- who may do what --- */
 
-static struct rs_offer
-start_task(struct rs_peer *p, uint64_t *number)
-{
-	struct rs_executor *ex = &p->ex[0];
-	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
-	*number = rs_peer_run(p, "main", one_task, 1, NULL);
-	struct rs_offer o = rs_ex_offer(ex);
-	assert_int_equal(rs_ex_accept(ex, &o, NULL), 0);
-	return o;
-}
-
 static void
 refused_everywhere(struct rs_executor *ex, const struct rs_offer *o)
 {
@@ -287,7 +270,7 @@ only_its_executor_may(void **state)
 	struct rs_peer *p = *state;
 	struct rs_executor *ex = &p->ex[0];
 	uint64_t number;
-	struct rs_offer o = start_task(p, &number), wrong = o;
+	struct rs_offer o = rs_ex_take_one(p, &number), wrong = o;
 	assert_int_equal(rs_ex_register(&p->ex[1], NULL, 0), 0);
 	refused_everywhere(&p->ex[1], &o);
 	wrong.fence++;
@@ -357,7 +340,7 @@ nonsense_is_refused(void **state)
 	struct rs_executor *ex = &p->ex[0];
 	struct rs_call c = { 0 };
 	uint64_t number;
-	struct rs_offer o = start_task(p, &number);
+	struct rs_offer o = rs_ex_take_one(p, &number);
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		rs_call_raw(&c, p, ex->client, methods[i], TEXT("\xff\xff\xff nonsense"));
 		assert_int_equal(rs_call_wait(&c), ERR_INVALID);
@@ -418,7 +401,7 @@ error_texts_are_cleaned(void **state)
 {
 	struct rs_peer *p = *state;
 	uint64_t number;
-	struct rs_offer o = start_task(p, &number);
+	struct rs_offer o = rs_ex_take_one(p, &number);
 	Millrace__ReportRequest req = MILLRACE__REPORT_REQUEST__INIT;
 	Millrace__StepState setup = MILLRACE__STEP_STATE__INIT;
 	Millrace__Attempt a = MILLRACE__ATTEMPT__INIT;
@@ -452,7 +435,7 @@ an_offer_not_taken_goes_back(void **state)
 	struct rs_peer *p = *state;
 	struct rs_executor *ex = &p->ex[0];
 	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
-	uint64_t number = rs_peer_run(p, "main", one_task, 1, NULL);
+	uint64_t number = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	struct rs_offer o = rs_ex_offer(ex);
 	int64_t start = clock_mono_ms();
 	struct rs_offer again = rs_ex_offer(ex);
@@ -475,7 +458,7 @@ slots_are_not_promised_twice(void **state)
 	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		char branch[] = { 'b', (char)('0' + i), '\0' };
-		numbers[i] = rs_peer_run(p, branch, one_task, 1, NULL);
+		numbers[i] = rs_peer_run(p, branch, rs_peer_one_task, 1, NULL);
 	}
 	size_t n = 0;
 	while (n < 4) {
@@ -505,7 +488,7 @@ a_lease_is_renewed_or_ends(void **state)
 	struct rs_executor *ex = &p->ex[0];
 	uint64_t number;
 	p->cfg.lease_ms = SHORT_LEASE_MS;
-	struct rs_offer o = start_task(p, &number);
+	struct rs_offer o = rs_ex_take_one(p, &number);
 	assert_int_equal(rs_ex_begin(ex, &o), 0);
 	assert_int_equal(rs_ex_report(ex, &o, 1, "running", "sr"), 0);
 	for (int i = 0; i < 5; i++) {
@@ -538,7 +521,7 @@ what_did_not_begin_is_tried_anew(void **state)
 	struct rs_executor *ex = &p->ex[0], *other = &p->ex[1];
 	uint64_t number, received = 9, stored = 9;
 	p->cfg.lease_ms = SHORT_LEASE_MS;
-	struct rs_offer o = start_task(p, &number);
+	struct rs_offer o = rs_ex_take_one(p, &number);
 	int code;
 	assert_int_equal(rs_ex_register(other, NULL, 0), 0);
 	assert_int_equal(rs_ex_report(ex, &o, 1, "running", "rn"), 0);
@@ -570,7 +553,7 @@ tries_are_counted(void **state)
 	struct rs_peer *p = *state;
 	struct rs_executor *ex = &p->ex[0];
 	uint64_t number;
-	struct rs_offer o = start_task(p, &number);
+	struct rs_offer o = rs_ex_take_one(p, &number);
 	for (int i = 1; strcmp(rs_peer_state(p, number), "finished failed") != 0; i++) {
 		assert_true(i <= 3);
 		struct id session = id_new();
@@ -612,9 +595,9 @@ stop_and_cancel(void **state)
 	struct rs_executor *ex = &p->ex[0];
 	struct id stop = id_new(), cancel = id_new();
 	uint64_t first;
-	struct rs_offer o = start_task(p, &first);
-	uint64_t second = rs_peer_run(p, "main", one_task, 1, NULL),
-	         third = rs_peer_run(p, "main", one_task, 1, NULL);
+	struct rs_offer o = rs_ex_take_one(p, &first);
+	uint64_t second = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL),
+	         third = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	assert_string_equal(rs_peer_state(p, second), "queued unknown");
 	assert_int_equal(rs_peer_action(p, second, "stop", NULL), ERR_CONFLICT);
 	assert_int_equal(rs_peer_action(p, second, "cancel", cancel.s), (int)second);
@@ -702,273 +685,6 @@ conditions_approval_and_restart(void **state)
 	millrace__run_state__free_unpacked(run, NULL);
 }
 
-/* --- faults --- */
-
-static void
-postgres_restarts_in_a_task(void **state)
-{
-	struct rs_peer *p = *state;
-	struct rs_executor *ex = &p->ex[0];
-	uint64_t number, received = 0, stored = 0;
-	struct rs_offer o = start_task(p, &number);
-	int code;
-	assert_int_equal(rs_ex_begin(ex, &o), 0);
-	assert_int_equal(rs_ex_report(ex, &o, 1, "running", "sr"), 0);
-	for (int i = 0; i < 3; i++) {
-		uint64_t at = received;
-		do {
-			code =
-			    rs_ex_log(ex, &o, 0, at, TEXT("0123456789"), true, &received, &stored);
-			/* A new term: the log is what was stored. */
-			if (code == 0 && received < at)
-				at = received;
-			if (code == 0 && stored == at + 10)
-				break;
-			assert_true(code == 0 || code == ERR_UNAVAILABLE || code == ERR_CONFLICT);
-			rs_peer_turn(p, 20);
-			assert_true(rs_ex_register(ex, &o, 1) == 0);
-		} while (1);
-		rs_peer_restart_pg();
-	}
-	assert_true(rs_ex_register(ex, &o, 1) == 0);
-	assert_int_equal(rs_ex_report(ex, &o, 2, "success", "ss"), 0);
-	assert_string_equal(rs_peer_state(p, number), "finished success");
-	auto_free char *log = rs_peer_log(p, number, o.task_id, 0, &code);
-	assert_string_equal(log, "012345678901234567890123456789");
-}
-
-/* Runs are made while PostgreSQL dies again and again: each request makes one run, each run is
- * offered and ends. */
-static void
-postgres_dies_in_transactions(void **state)
-{
-	enum { RUNS = 60 };
-	struct rs_peer *p = *state;
-	struct rs_executor *ex = &p->ex[0];
-	bool seen[RUNS + 1] = { false };
-	char sh[] = "sh", c[] = "-c",
-	     script[] = "for i in 1 2 3 4 5; do $MILLRACE_TEST_PG || exit; done";
-	char *const argv[] = { sh, c, script, NULL };
-	pid_t child;
-	assert_int_equal(posix_spawnp(&child, sh, NULL, NULL, argv, environ), 0);
-	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
-	for (int i = 1; i <= RUNS; i++) {
-		char branch[16];
-		snprintf(branch, sizeof(branch), "b%d", i);
-		uint64_t number = rs_peer_run(p, branch, one_task, 1, NULL);
-		assert_in_range(number, 1, RUNS);
-		assert_false(seen[number]);
-		seen[number] = true;
-	}
-	int status;
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	assert_true(rs_ex_register(ex, NULL, 0) >= 0);
-	for (int i = 1; i <= RUNS; i++) {
-		struct rs_offer o = rs_ex_offer(ex);
-		rs_ex_do(ex, &o, 1);
-	}
-	for (int i = 1; i <= RUNS; i++)
-		assert_string_equal(rs_peer_state(p, (uint64_t)i), "finished success");
-	auto_free char *open =
-	    rs_peer_sql(p, "select count(*) from attempts where state <> 'closed'");
-	assert_string_equal(open, "0");
-}
-
-/* As an executor does that is told to wait. */
-static int
-until_answered(struct rs_executor *ex, const struct rs_offer *o, int what)
-{
-	for (int64_t end = clock_mono_ms() + RS_PEER_WAIT_MS; clock_mono_ms() < end;) {
-		int code = what == 0   ? rs_ex_accept(ex, o, NULL)
-		           : what == 1 ? rs_ex_begin(ex, o)
-		                       : rs_ex_report(ex, o, 1, "success", "ss");
-		/* In a new term nobody knows the attempt before everything is read again. */
-		if (code != ERR_UNAVAILABLE)
-			return code;
-		assert_true(rs_ex_register(ex, o, what > 0) >= 0);
-	}
-	return ERR_UNAVAILABLE;
-}
-
-/* Commits take effect and are never answered: what is in memory still becomes what the rows say. */
-static void
-commits_without_an_answer(void **state)
-{
-	enum { RUNS = 40 };
-	struct rs_peer *p = *state;
-	struct rs_executor *ex = &p->ex[0];
-	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
-	*p->proxy.every = 5;
-	for (int i = 1; i <= RUNS; i++) {
-		char branch[16];
-		snprintf(branch, sizeof(branch), "b%d", i % 4);
-		assert_int_equal(rs_peer_run(p, branch, one_task, 1, NULL), i);
-		struct rs_offer o = rs_ex_offer(ex);
-		while (until_answered(ex, &o, 0) == ERR_CONFLICT)
-			o = rs_ex_offer(ex); /* its offer had run out */
-		assert_int_equal(until_answered(ex, &o, 1), 0);
-		assert_int_equal(until_answered(ex, &o, 2), 0);
-		assert_string_equal(rs_peer_state(p, (uint64_t)i), "finished success");
-	}
-	assert_true(*p->proxy.lost >= RUNS / 2);
-	*p->proxy.every = 0;
-	auto_free char *bad =
-	    rs_peer_sql(p, "select count(*) from attempts where state <> 'closed'");
-	assert_string_equal(bad, "0");
-}
-
-static void
-the_runservice_restarts_in_a_task(void **state)
-{
-	struct rs_peer *p = *state;
-	struct rs_executor *ex = &p->ex[0];
-	uint64_t number, received = 0, stored = 0;
-	struct rs_offer o = start_task(p, &number);
-	Millrace__AcceptReply *plan = NULL;
-	int code;
-	assert_int_equal(rs_ex_begin(ex, &o), 0);
-	assert_int_equal(rs_ex_report(ex, &o, 1, "running", "sr"), 0);
-	assert_int_equal(rs_ex_log(ex, &o, 0, 0, TEXT("stored "), true, &received, &stored), 0);
-	assert_int_equal(stored, 7);
-	assert_int_equal(rs_ex_log(ex, &o, 0, 7, TEXT("maybe"), false, &received, &stored), 0);
-	assert_int_equal(received, 12);
-	rs_peer_stop(p);
-	rs_peer_start(p);
-	/* Before it registered again it is told to wait, never that the task is another's. */
-	code = rs_ex_accept(ex, &o, NULL);
-	assert_int_equal(code, ERR_UNAVAILABLE);
-	assert_int_equal(rs_ex_register(ex, &o, 1), 0);
-	assert_int_equal(rs_ex_accept(ex, &o, &plan), 0);
-	assert_string_equal(plan->state->status, "running");
-	assert_string_equal(plan->state->steps[0]->phase, "running");
-	millrace__accept_reply__free_unpacked(plan, NULL);
-	assert_int_equal(rs_ex_begin(ex, &o), 0);
-	assert_int_equal(rs_ex_log(ex, &o, 0, 12, TEXT("!"), false, &received, &stored), 0);
-	assert_in_range(received, 7, 12);
-	assert_int_equal(rs_ex_log(ex, &o, 0, 7, TEXT("maybe!"), true, &received, &stored), 0);
-	assert_int_equal(stored, 13);
-	assert_int_equal(rs_ex_report(ex, &o, 2, "success", "ss"), 0);
-	rs_peer_stop(p);
-	rs_peer_start(p);
-	assert_int_equal(rs_ex_report(ex, &o, 2, "success", "ss"), 0);
-	assert_string_equal(rs_peer_state(p, number), "finished success");
-	auto_free char *log = rs_peer_log(p, number, o.task_id, 0, &code);
-	assert_string_equal(log, "stored maybe!");
-}
-
-/* An executor that lost its disk: what began has failed. */
-static void
-an_executor_that_forgets_fails_its_task(void **state)
-{
-	struct rs_peer *p = *state;
-	struct rs_executor *ex = &p->ex[0];
-	uint64_t number;
-	struct rs_offer o = start_task(p, &number);
-	struct id session = id_new();
-	assert_int_equal(rs_ex_begin(ex, &o), 0);
-	char old[ID_LEN + 1];
-	memcpy(old, ex->session, sizeof(old));
-	memcpy(ex->session, session.s, sizeof(ex->session));
-	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
-	int64_t end = clock_mono_ms() + RS_PEER_LEASE_MS / 2; /* at once, not by the lease */
-	while (strcmp(rs_peer_state(p, number), "finished failed") != 0) {
-		assert_true(clock_mono_ms() < end);
-		rs_peer_turn(p, 10);
-	}
-	/* The old process is void. */
-	memcpy(ex->session, old, sizeof(old));
-	assert_int_equal(rs_ex_renew(ex, &o, 1), ERR_CONFLICT);
-}
-
-/* Somebody else leads: nothing of ours is written any more. */
-static void
-another_epoch_voids_writes(void **state)
-{
-	struct rs_peer *p = *state;
-	struct rs_executor *ex = &p->ex[0];
-	uint64_t number;
-	struct rs_offer o = start_task(p, &number);
-	struct rs_call c = { 0 };
-	Millrace__BeginRequest begin = MILLRACE__BEGIN_REQUEST__INIT;
-	Millrace__Attempt a = MILLRACE__ATTEMPT__INIT;
-	const struct rs *rs = p->rs;
-	int64_t epoch = rs->epoch;
-	/* As a second replica would that does not answer. */
-	auto_free char *sql = rs_peer_sql(p, "select epoch from leader");
-	assert_int_equal(strtoll(sql, NULL, 10), epoch);
-	rs_peer_exec(p, "update leader set epoch = epoch + 1, holder = 'other'");
-	a.task_id = o.task_id;
-	a.fence = o.fence;
-	begin.attempt = &a;
-	rs_call_start(&c, p, ex->client, "task.begin", &begin);
-	assert_int_equal(rs_call_wait(&c), ERR_UNAVAILABLE);
-	rs_call_clear(&c);
-	auto_free char *begun = rs_peer_sql(p, "select count(*) from attempts where begun");
-	assert_string_equal(begun, "0");
-	assert_true(rs->epoch == epoch || rs->epoch == 0);
-	int64_t end = clock_mono_ms() + 15000;
-	while (rs->epoch <= epoch) {
-		assert_true(clock_mono_ms() < end);
-		rs_peer_turn(p, 50);
-	}
-	rs_peer_until(p, &rs->serving, "serving again");
-	assert_int_equal(rs_ex_register(ex, &o, 1), 0);
-	assert_int_equal(rs_ex_begin(ex, &o), 0);
-	assert_int_equal(rs_ex_report(ex, &o, 1, "success", "ss"), 0);
-	assert_string_equal(rs_peer_state(p, number), "finished success");
-}
-
-/* Stopped with hundreds of requests under way: each is answered or dropped, nothing is touched
- * after it is gone. */
-static void
-stops_while_busy(void **state)
-{
-	enum { CALLS = 600, BUSY = 16 };
-	struct rs_peer *p = *state;
-	static struct rs_call calls[CALLS];
-	uint64_t number;
-	struct rs_offer o = start_task(p, &number);
-	Millrace__RunGetRequest get = MILLRACE__RUN_GET_REQUEST__INIT;
-	get.owner = unconst(RS_PEER_OWNER);
-	get.number = number;
-	for (size_t i = 0; i < CALLS; i++)
-		rs_call_start(&calls[i], p, p->gateway, "run.get", &get);
-	/* In the middle of them, unless all were answered within one turn. */
-	while (((struct rs *)p->rs)->jobs < BUSY && !calls[CALLS - 1].done)
-		loop_run_once(p->loop, 20);
-	rs_peer_stop(p);
-	for (size_t i = 0; i < CALLS; i++)
-		rs_call_clear(&calls[i]);
-	rs_peer_start(p);
-	assert_true(rs_ex_register(&p->ex[0], &o, 1) == 0);
-	rs_ex_do(&p->ex[0], &o, 1);
-	assert_string_equal(rs_peer_state(p, number), "finished success");
-}
-
-/* A stored value that does not open: the task fails and says why, at once. */
-static void
-a_plan_that_cannot_be_made_fails(void **state)
-{
-	static const struct rs_peer_task tasks[] = {
-		{ .name = "task", .nsteps = 1, .variable = "password" }
-	};
-	struct rs_peer *p = *state;
-	struct rs_executor *ex = &p->ex[0];
-	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
-	uint64_t number = rs_peer_run(p, "main", tasks, 1, NULL);
-	struct rs_offer o = rs_ex_offer(ex);
-	rs_peer_exec(p,
-	    "update secret_versions set sealed = set_byte(sealed, 0, get_byte(sealed, 0) # 1) "
-	    "where run_id is not null");
-	assert_int_equal(rs_ex_accept(ex, &o, NULL), ERR_CONFLICT);
-	assert_string_equal(rs_peer_state(p, number), "finished failed");
-	Millrace__RunState *run = rs_peer_get(p, number);
-	assert_non_null(
-	    strstr(run->tasks[0]->setup->error, "open variable password: it is damaged"));
-	millrace__run_state__free_unpacked(run, NULL);
-}
-
 /* --- for people --- */
 
 static json_t *
@@ -997,7 +713,7 @@ who_waits_for_what_is_told(void **state)
 	auto_json *before = NULL;
 	auto_json *offered = NULL;
 	auto_json *held = NULL;
-	rs_peer_run(p, "main", one_task, 1, NULL);
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	before = state_now(p);
 	assert_true(json_flag(before, "serving", false));
 	assert_int_equal(json_int(json_member(before, "waiting"), "tasks", 0), 1);
@@ -1054,8 +770,6 @@ main(void)
 	/* These on S3, too: see rs_peer.h. */
 	const struct CMUnitTest with_objects[] = {
 		TEST(a_run_goes_all_the_way),
-		TEST(the_runservice_restarts_in_a_task),
-		TEST(stops_while_busy),
 	};
 	const struct CMUnitTest tests[] = {
 		TEST(only_its_executor_may),
@@ -1069,13 +783,6 @@ main(void)
 		TEST(tries_are_counted),
 		TEST(stop_and_cancel),
 		TEST(conditions_approval_and_restart),
-		TEST(postgres_restarts_in_a_task),
-		TEST(postgres_dies_in_transactions),
-		cmocka_unit_test_setup_teardown(
-		    commits_without_an_answer, rs_peer_setup_proxy, rs_peer_teardown),
-		TEST(an_executor_that_forgets_fails_its_task),
-		TEST(another_epoch_voids_writes),
-		TEST(a_plan_that_cannot_be_made_fails),
 		TEST(who_waits_for_what_is_told),
 		TEST(dumps_are_bounded),
 	};

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct rs_peer_task one_task[] = { { .name = "task", .nsteps = 1 } };
 static const struct rs_peer_task gated[] = {
 	{ .name = "gate", .nsteps = 1, .needs_approval = true }
 };
@@ -51,11 +50,11 @@ one_run_of_a_group_at_a_time(void **state)
 	struct rs_peer *p = *state;
 	struct rs_executor *ex = &p->ex[0];
 	start(p);
-	uint64_t first = rs_peer_run(p, "main", one_task, 1, NULL);
+	uint64_t first = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	struct rs_offer o = take(ex);
-	rs_peer_run(p, "main", one_task, 1, NULL);
-	rs_peer_run(p, "main", one_task, 1, NULL);
-	uint64_t other = rs_peer_run(p, "other", one_task, 1, NULL);
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	uint64_t other = rs_peer_run(p, "other", rs_peer_one_task, 1, NULL);
 	assert_int_equal(other, first + 3); /* numbers go over all groups of an owner */
 	assert_states(p, first, before, ARRAY_LEN(before));
 	Millrace__RunState *run = rs_peer_get(p, first + 1);
@@ -116,24 +115,24 @@ a_newer_run_ends_older_ones(void **state)
 	struct rs_executor *ex = &p->ex[0];
 	start(p);
 	p->cancel_previous = true;
-	uint64_t first = rs_peer_run(p, "main", one_task, 1, NULL);
+	uint64_t first = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	struct rs_offer o = take(ex);
 	p->cancel_previous = false;
-	rs_peer_run(p, "main", one_task, 1, NULL);
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	p->run_name = "another";
-	uint64_t another = rs_peer_run(p, "main", one_task, 1, NULL);
+	uint64_t another = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	p->run_name = NULL;
 	p->cancel_previous = true;
 	struct id request = id_new();
-	uint64_t newest = rs_peer_run(p, "main", one_task, 1, request.s);
-	assert_int_equal(rs_peer_run(p, "main", one_task, 1, request.s), newest);
-	rs_peer_run(p, "other", one_task, 1, NULL);
+	uint64_t newest = rs_peer_run(p, "main", rs_peer_one_task, 1, request.s);
+	assert_int_equal(rs_peer_run(p, "main", rs_peer_one_task, 1, request.s), newest);
+	rs_peer_run(p, "other", rs_peer_one_task, 1, NULL);
 	assert_states(p, first, after, ARRAY_LEN(after));
 	Millrace__RunState *run = rs_peer_get(p, first);
 	assert_true(run->stopping);
 	millrace__run_state__free_unpacked(run, NULL);
 	/* One that is stopping already is left alone. */
-	uint64_t last = rs_peer_run(p, "main", one_task, 1, NULL);
+	uint64_t last = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
 	assert_string_equal(rs_peer_state(p, newest), "cancelled unknown");
 	assert_int_equal(rs_ex_report(ex, &o, 1, "stopped", "sx"), 0);
 	assert_string_equal(rs_peer_state(p, first), "finished stopped");
