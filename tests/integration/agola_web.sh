@@ -207,8 +207,9 @@ runs:
               tty: false
               command: |
                 printf '\033[31mred\033[0m first\n'
-                while [ ! -e /end ]; do sleep 0.1; done
+                while [ ! -e /more ]; do sleep 0.1; done
                 echo 'then <b>this</b>'
+                while [ ! -e /end ]; do sleep 0.1; done
       - name: deploy
         approval: true
         depends: [build]
@@ -227,8 +228,9 @@ browser_click "//span[.='live']"
 tap_ok "shows the log of a running step, with its colours" browser_sees "//div[contains(., 'red first')]/span[.='red' and @class='ansi-red-fg']"
 tap_ok "as far as it goes" browser_lacks "//div[.='then <b>this</b>']"
 browser_shot live
-docker_cli exec "$(task_container 1 build)" touch /end
+docker_cli exec "$(task_container 1 build)" touch /more
 tap_ok "and further as it grows, as text" browser_sees "//div[.='then <b>this</b>']"
+docker_cli exec "$(task_container 1 build)" touch /end
 browser_shot grown
 browser_open "$runs"
 tap_ok "a task that waits for approval shows in the list" browser_sees "//li[contains(., 'Waiting Approval')]"
