@@ -105,6 +105,8 @@ thread_main(void *arg)
 		if (pool->queued > 1)
 			pthread_cond_signal(&pool->more);
 	}
+	/* The others may sleep since a queue of busy keys: nothing comes to wake them any more. */
+	pthread_cond_broadcast(&pool->more);
 	pthread_mutex_unlock(&pool->lock);
 
 	if (pool->opt.thread_fini)
