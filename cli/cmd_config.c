@@ -119,6 +119,7 @@ const struct cli_command cli_config_check = {
 	.max_args = 1,
 	.opts = check_opts,
 	.run = config_check,
+	.offline = true,
 	.summary = "check a run definition without a server; FILE \"-\" reads standard input",
 	.example = "millrace config check .agola/config.yml",
 };

@@ -452,8 +452,10 @@ follow_result(struct follow *f)
 
 	own_line(f, NULL);
 	fflush(stdout);
-	if (f->fatal)
-		return cli_fail(steal(&f->fatal));
+	if (f->fatal) {
+		cli_fail(steal(&f->fatal));
+		return CLI_UNKNOWN;
+	}
 	for (size_t i = 0; i < f->nruns; i++) {
 		const struct frun *run = &f->runs[i];
 		bool success = run->final && run->result && strcmp(run->result, "success") == 0;
@@ -470,7 +472,7 @@ follow_result(struct follow *f)
 			    (unsigned long long)run->number, (unsigned long long)run->number,
 			    (unsigned long long)run->number);
 	}
-	return interrupted ? 130 : status;
+	return interrupted ? CLI_INTERRUPTED : status;
 }
 
 int

@@ -87,6 +87,11 @@ int rs_store_run_active(struct id **ids, size_t *n, struct db *db, struct err **
 /* Groups whose oldest queued run could start but was not: for the safety sweep. */
 int rs_store_run_stuck(struct id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 
+/* --- store_explain.c --- */
+/* Number of the group's running run (0 = none) and how many queued ones stand before sequence. */
+int rs_store_explain_group(uint64_t *holder, uint64_t *ahead, struct db *db, const char *group,
+    uint64_t sequence, struct err **err) MUSTCHECK;
+
 /* --- store_attempt.c --- */
 int rs_store_attempt_offer(
     struct db *db, const char *run_id, const struct rs_task *t, struct err **err) MUSTCHECK;

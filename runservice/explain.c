@@ -1,0 +1,76 @@
+#include "runservice/explain.h"
+
+#include "common/buf.h"
+#include "common/mem.h"
+
+#include <string.h>
+
+bool
+rs_explain_wants_executor(const struct rs_run *run, size_t task)
+{
+	const struct rs_task *t = &run->tasks[task];
+	bool match;
+
+	return run->phase == RS_RUN_RUNNING && t->status == RS_NOTSTARTED && t->place == RS_FREE &&
+	       rs_run_parents_final(run, task, &match) && (!t->needs_approval || t->approved);
+}
+
+char *
+rs_explain_executor(const struct rs_candidate *c, const char *arch, bool privileged)
+{
+	if (*arch != '\0' && strcmp(arch, c->arch) != 0)
+		return xasprintf("has the architecture %s, not %s", c->arch, arch);
+	if (privileged && !c->privileged)
+		return xstrdup("does not allow privileged containers");
+	if (c->free == 0)
+		return xasprintf("has all its slots (%u) taken", c->slots);
+	if (!c->waiting)
+		return xstrdup("has a free slot, but does not ask for work at this moment");
+	return xstrdup("is being asked to take it");
+}
+
+static void
+add_executors(struct buf *out, const struct rs_task *t, const struct rs_candidate *list, size_t n)
+{
+	for (size_t i = 0; i < n && i < RS_EXPLAIN_NAMED; i++) {
+		auto_free char *why = rs_explain_executor(&list[i], t->arch, t->privileged);
+
+		buf_printf(out, "%s%s %s", i ? "; " : ": ", list[i].id, why);
+	}
+	if (n > RS_EXPLAIN_NAMED)
+		buf_printf(out, "; and %zu more", n - RS_EXPLAIN_NAMED);
+}
+
+static char *
+queued(const struct rs_explain_group *g)
+{
+	struct buf out = BUF_INIT;
+
+	buf_puts(&out, "its run waits for ");
+	if (g->holder)
+		buf_printf(
+		    &out, "run %llu of the same group to finish", (unsigned long long)g->holder);
+	else
+		buf_puts(&out, "its turn in its group");
+	if (g->ahead)
+		buf_printf(&out, ", and then for %llu more of the group before it",
+		    (unsigned long long)g->ahead);
+	return buf_take(&out);
+}
+
+char *
+rs_explain_task(const struct rs_run *run, size_t task, const struct rs_candidate *list, size_t n,
+    const struct rs_explain_group *group)
+{
+	struct buf out = BUF_INIT;
+
+	if (run->phase == RS_QUEUED && run->tasks[task].status == RS_NOTSTARTED)
+		return queued(group);
+	auto_free char *reason = rs_scheduler_wait_reason(run, task, list, n);
+	if (!reason)
+		return NULL;
+	buf_puts(&out, reason);
+	if (rs_explain_wants_executor(run, task))
+		add_executors(&out, &run->tasks[task], list, n);
+	return buf_take(&out);
+}
