@@ -104,6 +104,8 @@ bool cli_flag(const struct cli *c, const char *name);
 enum cli_opt_kind cli_opt_kind_of(const struct cli *c, const char *name);
 bool cli_given(const struct cli *c, const char *name);
 const char *const *cli_list(const struct cli *c, const char *name, size_t *n);
+/* ERR_INVALID for what must not stand in a header. */
+int cli_token_check(const char *token, struct err **err) MUSTCHECK;
 void cli_usage(FILE *out, const struct cli_command *k);
 /* A run number and the like: decimal, at least min. */
 int cli_number(

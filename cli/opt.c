@@ -93,6 +93,16 @@ first_of(const char *a, const char *b, const char *c)
 	return a && *a ? a : b && *b ? b : c;
 }
 
+int
+cli_token_check(const char *token, struct err **err)
+{
+	for (const char *p = token; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return err_set(err, ERR_INVALID,
+			    "the token contains blanks or control characters: copy it again");
+	return 0;
+}
+
 static int
 check_all(struct cli *c, struct err **err)
 {
@@ -106,11 +116,7 @@ check_all(struct cli *c, struct err **err)
 	if (c->nargs > k->max_args)
 		return err_set(err, ERR_INVALID, "unexpected argument \"%s\": see --help",
 		    c->args[k->max_args]);
-	for (const char *p = c->token; *p; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return err_set(err, ERR_INVALID,
-			    "the token contains blanks or control characters: copy it again");
-	return 0;
+	return cli_token_check(c->token, err);
 }
 
 int

@@ -213,5 +213,8 @@ cli_profile_apply(struct cli *c, struct err **err)
 		c->url = url;
 	if (!c->token_given && token && url && same_url(url, c->url))
 		c->token = token;
-	return 0;
+	rc = cli_token_check(c->token, err);
+	if (rc)
+		(void)err_wrap(err, "profile \"%s\"", name);
+	return rc;
 }
