@@ -203,6 +203,7 @@ on_end(void *arg, long status, const char *error)
 			t->retry_ms = cli_now_ms() + RETRY_SOON_MS;
 		else
 			retry_later(t, RETRY_FIRST_MS);
+		f->waiting = true;
 	} else if (!f->fatal) {
 		err_set(&f->fatal, ERR_DENIED, "the log of task \"%s\" is refused with status %ld",
 		    t->name, status);

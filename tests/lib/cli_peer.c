@@ -206,6 +206,7 @@ file_read(struct buf *out, const char *path)
 	buf_clear(out);
 	for (size_t n = 1; n > 0; out->len += n)
 		n = fread(buf_reserve(out, 65536), 1, 65536, f);
+	*buf_reserve(out, 1) = '\0';
 	fclose(f);
 }
 
