@@ -23,7 +23,7 @@ rs_explain_executor(const struct rs_candidate *c, const char *arch, bool privile
 	if (privileged && !c->privileged)
 		return xstrdup("does not allow privileged containers");
 	if (c->free == 0)
-		return xasprintf("has all its slots (%u) taken", c->slots);
+		return xasprintf("has no free slot (of %u)", c->slots);
 	if (!c->waiting)
 		return xstrdup("has a free slot, but does not ask for work at this moment");
 	return xstrdup("is being asked to take it");

@@ -190,7 +190,7 @@ on_explain(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 {
 	static char id[] = GWP_TASK, name[] = "build", deploy[] = "deploy",
 	            reason[] = "no executor is connected", held[] = "waits for run 3",
-	            executor[] = EXECUTOR, refused[] = "has all its slots (2) taken";
+	            executor[] = EXECUTOR, refused[] = "has no free slot (of 2)";
 	Millrace__RunExplainRequest *q = millrace__run_explain_request__unpack(NULL, len, body);
 	Millrace__ExecutorExplain x = MILLRACE__EXECUTOR_EXPLAIN__INIT, *executors[] = { &x };
 	Millrace__TaskExplain one = MILLRACE__TASK_EXPLAIN__INIT, two = one,

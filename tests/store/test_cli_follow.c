@@ -210,7 +210,7 @@ explains(void **state)
 	assert_int_equal(json_parse(&j, buf_str(&x.out), x.out.len, NULL), 0);
 	const json_t *first = json_array_get(json_member(j, "tasks"), 0);
 	const json_t *executor = json_array_get(json_member(first, "executors"), 0);
-	assert_string_equal(json_text(executor, "reason"), "has all its slots (2) taken");
+	assert_string_equal(json_text(executor, "reason"), "has no free slot (of 2)");
 	assert_int_equal(
 	    json_int(json_array_get(json_member(j, "tasks"), 1), "waits_for_run", 0), 3);
 	CLP(&x, "run", "explain", "2");

@@ -41,6 +41,71 @@ assert_states(struct rs_peer *p, uint64_t first, const char *const *want, size_t
 		assert_string_equal(rs_peer_state(p, first + i), want[i]);
 }
 
+/* The first task's explanation, or NULL when no task waits. */
+static Millrace__RunExplainReply *
+explained(struct rs_peer *p, uint64_t number)
+{
+	static char owner[] = RS_PEER_OWNER;
+	Millrace__RunExplainRequest q = MILLRACE__RUN_EXPLAIN_REQUEST__INIT;
+	Millrace__RunExplainReply *reply = NULL;
+
+	q.owner = owner;
+	q.number = number;
+	assert_int_equal(rs_call(p, p->gateway, "run.explain", &q,
+	                     &millrace__run_explain_reply__descriptor, &reply),
+	    0);
+	return reply;
+}
+
+static void
+explains(struct rs_peer *p, uint64_t number, const char *want, uint64_t holder, size_t executors)
+{
+	Millrace__RunExplainReply *reply = explained(p, number);
+
+	if (reply->n_tasks != (want ? 1 : 0))
+		fail_msg("%s, not %s", reply->n_tasks ? reply->tasks[0]->reason : "nothing",
+		    want ? want : "nothing");
+	if (want) {
+		assert_string_equal(reply->tasks[0]->reason, want);
+		assert_int_equal(reply->tasks[0]->has_holder, holder != 0);
+		assert_int_equal(reply->tasks[0]->holder, holder);
+		assert_int_equal(reply->tasks[0]->n_executors, executors);
+	}
+	millrace__run_explain_reply__free_unpacked(reply, NULL);
+}
+
+/* Which run holds the group; which executors were considered. */
+static void
+waiting_is_explained(void **state)
+{
+	struct rs_peer *p = *state;
+	struct rs_executor *ex = &p->ex[0];
+	uint64_t first = rs_peer_run(p, "main", one_task, 1, NULL);
+
+	explains(p, first, "no executor is connected", 0, 0);
+	start(p);
+	struct rs_offer o = take(ex);
+	explains(p, first, "executor ex1 is preparing it", 0, 0);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "running", "sr"), 0);
+	explains(p, first, NULL, 0, 0);
+	uint64_t second = rs_peer_run(p, "main", one_task, 1, NULL);
+	uint64_t third = rs_peer_run(p, "main", one_task, 1, NULL);
+	uint64_t other = rs_peer_run(p, "other", one_task, 1, NULL);
+	auto_free char *line = xasprintf(
+	    "its run waits for run %llu of the same group to finish", (unsigned long long)first);
+	auto_free char *behind = xasprintf("%s, and then for 1 more of the group before it", line);
+	explains(p, second, line, first, 0);
+	explains(p, third, behind, first, 0);
+	Millrace__RunExplainReply *reply = explained(p, other);
+	assert_int_equal(reply->n_tasks, 1);
+	assert_int_equal(reply->tasks[0]->n_executors, 1);
+	assert_string_equal(reply->tasks[0]->executors[0]->executor, "ex1");
+	assert_non_null(strstr(reply->tasks[0]->reason, ": ex1 "));
+	millrace__run_explain_reply__free_unpacked(reply, NULL);
+	assert_int_equal(rs_ex_report(ex, &o, 2, "failed", "sf"), 0);
+	explains(p, first, NULL, 0, 0); /* over */
+}
+
 static void
 one_run_of_a_group_at_a_time(void **state)
 {
@@ -380,6 +445,7 @@ main(void)
 #define TEST(fn_) cmocka_unit_test_setup_teardown(fn_, rs_peer_setup, rs_peer_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(one_run_of_a_group_at_a_time),
+		TEST(waiting_is_explained),
 		TEST(an_approval_keeps_its_group_waiting),
 		TEST(a_restart_keeps_what_succeeded),
 		TEST(a_cancelled_run_restarts),

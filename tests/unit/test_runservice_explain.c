@@ -41,7 +41,7 @@ executors(void **state)
 		{ &amd, "arm64", true, "has the architecture amd64, not arm64" },
 		{ &amd, "amd64", true, "does not allow privileged containers" },
 		{ &amd, "", true, "does not allow privileged containers" },
-		{ &full, "", true, "has all its slots (3) taken" },
+		{ &full, "", true, "has no free slot (of 3)" },
 		{ &quiet, "", false, "has a free slot, but does not ask for work at this moment" },
 		{ &amd, "amd64", false, "is being asked to take it" },
 	};
@@ -73,7 +73,7 @@ tasks(void **state)
 	} table[] = {
 		{ RS_RUN_RUNNING, RS_NOTSTARTED, FIRST, 2, &none,
 		    "all slots of the executors that could run it are taken: ex1 has the "
-		    "architecture arm64, not amd64; ex2 has all its slots (4) taken" },
+		    "architecture arm64, not amd64; ex2 has no free slot (of 4)" },
 		{ RS_RUN_RUNNING, RS_NOTSTARTED, FIRST, 1, &none,
 		    "no connected executor has the architecture amd64: ex1 has the architecture "
 		    "arm64, not amd64" },
@@ -143,7 +143,7 @@ many(void **state)
 	make(&run);
 	auto_free char *got = rs_explain_task(&run, FIRST, list, ARRAY_LEN(list), &none);
 	size_t named = 0;
-	for (const char *p = got; (p = strstr(p, " e has all its slots (1) taken")); p++)
+	for (const char *p = got; (p = strstr(p, " e has no free slot (of 1)")); p++)
 		named++;
 	assert_int_equal(named, RS_EXPLAIN_NAMED);
 	assert_non_null(strstr(got, "; and 3 more"));
