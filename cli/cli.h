@@ -209,6 +209,8 @@ struct cli_row {
 };
 /* A run's tasks by level, then name; malloc'ed. */
 struct cli_row *cli_task_rows(const json_t *run, size_t *n);
+/* A list of runs as agola prints it (agola.c); exit status. */
+int cli_agola_runs(struct cli *c, const char *runs_path, const json_t *list);
 /* One line, typed without echo or read from standard input; malloc'ed, to be wiped. */
 int cli_password_read(char **out, const char *prompt, struct err **err) MUSTCHECK;
 int cli_line_read(char **out, const char *prompt, const char *what, struct err **err) MUSTCHECK;

@@ -100,6 +100,7 @@ login(struct cli *c)
 	struct err *err = NULL;
 	auto_json *all = NULL, *reply = NULL;
 	bool given = cli_given(c, "token");
+	bool env_token = c->token_given && !given;
 	auto_free char *name = given ? NULL : token_name();
 
 	if (cli_profile_load(&all, &err))
@@ -122,6 +123,9 @@ login(struct cli *c)
 	if (remember(c, profile, entry, &err))
 		return cli_fail(err);
 	auto_free char *clean = cli_clean(user);
+	if (env_token)
+		fprintf(stderr, "millrace: warning: MILLRACE_TOKEN is set, it goes before the "
+		                "profile: unset it\n");
 	fprintf(stderr, "logged in to %s as %s, profile \"%s\"\n", c->url, clean, profile);
 	return c->json ? cli_print_json(json_member(reply, "user")) : 0;
 }

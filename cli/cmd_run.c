@@ -144,6 +144,8 @@ run_list(struct cli *c)
 		return cli_fail(err);
 	if (c->json)
 		return cli_print_json(list);
+	if (c->agola)
+		return cli_agola_runs(c, runs, list);
 	struct cli_table t = { .columns = 7 };
 	cli_table_add(&t,
 	    (const char *const[]){ "RUN", "NAME", "PHASE", "RESULT", "REF", "QUEUED", "MESSAGE" });

@@ -399,6 +399,14 @@ as_agola(void **state)
 	CLP(&x, "org", "member", "list", "-n", "acme");
 	auto_json *member = parsed(&x);
 	assert_string_equal(json_text(member, "role"), "owner");
+	f->rs.nruns = 2;
+	CLP(&x, "run", "list", "--username", "bob", "--limit", "1");
+	clp_expect(&x, 0,
+	    "2: Phase: running, Result: unknown\n"
+	    "\tTaskName: build, TaskID: " GWP_TASK ", Status: success\n"
+	    "\t\tStep: 0, Name: build, Type: run, Phase: success, ExitStatus: 0\n",
+	    "");
+	assert_null(strstr(buf_str(&x.out), "1: Phase"));
 	CLP(&x, "serve", "--config", "config.yml");
 	clp_expect(&x, 1, "", "millrace-gateway");
 }
