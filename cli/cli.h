@@ -228,7 +228,8 @@ int cli_task_find(const json_t *run, const char *name, const char **id, struct e
 
 extern const struct cli_command cli_directrun_start, cli_run_list, cli_run_show, cli_run_log,
     cli_run_stop, cli_run_cancel, cli_run_restart, cli_run_approve, cli_run_follow, cli_log_get,
-    cli_log_delete, cli_config_check, cli_config_schema, cli_completion, cli_version, cli_man;
+    cli_log_delete, cli_config_check, cli_config_show, cli_config_schema, cli_completion,
+    cli_version, cli_man;
 /* Each ends with one without words. */
 extern const struct cli_command cli_user_commands[], cli_linkedaccount_commands[],
     cli_org_commands[], cli_project_commands[], cli_project_scope_commands[],

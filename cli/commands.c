@@ -28,6 +28,7 @@ static const struct set sets[] = {
 	ONE(cli_log_get),
 	ONE(cli_log_delete),
 	ONE(cli_config_check),
+	ONE(cli_config_show),
 	ONE(cli_config_schema),
 	ALL(cli_project_commands),
 	ALL(cli_project_scope_commands),

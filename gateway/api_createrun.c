@@ -26,7 +26,8 @@ struct createrun {
 	struct gw_ref ref;
 	struct gw_origin origin;
 	char *repo_path; /* on disk */
-	/* result of the worker */
+	struct gw_definition def;
+	/* result of the workers */
 	struct err *err;
 	uint8_t *packed; /* NULL: nothing to create */
 	size_t packed_len;
@@ -40,6 +41,7 @@ createrun_free(struct createrun *c)
 {
 	gw_ref_fini(&c->ref);
 	gw_origin_fini(&c->origin);
+	gw_definition_fini(&c->def);
 	free(c->repo_path);
 	err_clear(&c->err);
 	if (c->packed)
@@ -96,24 +98,11 @@ pack(struct createrun *c, const struct gw_expansion *x)
 
 /* Worker thread. */
 static void
-createrun_run(void *thread_state, void *arg)
+expand(struct createrun *c)
 {
-	struct createrun *c = arg;
-	struct gw_definition def;
 	struct gw_expansion x;
 
-	(void)thread_state;
-	if (!gw_repo_exists(c->repo_path)) {
-		err_set(&c->err, ERR_INVALID, "repository %s does not exist; push the commit first",
-		    c->in.repo_path);
-		return;
-	}
-	if (gw_definition_read(&def, c->repo_path, c->in.commit_sha, &c->err) < 0) {
-		if (c->err->code == ERR_NOTFOUND)
-			c->err->code = ERR_INVALID; /* it is the body that names it */
-		return;
-	}
-	gw_definition_expand(&x, &def, &c->origin, &c->ref, c->in.message);
+	gw_definition_expand(&x, &c->def, &c->origin, &c->ref, c->in.message);
 	if (x.nruns && !pack(c, &x)) {
 		gw_expansion_fail(&x, &c->origin,
 		    "the expanded run definition is too large; define fewer or smaller tasks");
@@ -127,7 +116,39 @@ createrun_run(void *thread_state, void *arg)
 	for (size_t i = 0; i < x.nwarnings; i++)
 		json_array_append_new(c->warnings, json_string(x.warnings[i]));
 	gw_expansion_fini(&x);
-	gw_definition_fini(&def);
+}
+
+/* Worker thread. */
+static void
+createrun_run(void *thread_state, void *arg)
+{
+	struct createrun *c = arg;
+
+	(void)thread_state;
+	if (!gw_repo_exists(c->repo_path)) {
+		err_set(&c->err, ERR_INVALID, "repository %s does not exist; push the commit first",
+		    c->in.repo_path);
+		return;
+	}
+	if (gw_definition_read(&c->def, c->repo_path, c->in.commit_sha, &c->err) < 0) {
+		if (c->err->code == ERR_NOTFOUND)
+			c->err->code = ERR_INVALID; /* it is the body that names it */
+		return;
+	}
+	if (!gw_definition_is_program(&c->def))
+		expand(c);
+}
+
+/* Worker thread of the pool that may be kept busy by endless programs. */
+static void
+evaluate_run(void *thread_state, void *arg)
+{
+	struct createrun *c = arg;
+
+	(void)thread_state;
+	if (gw_definition_evaluate(&c->def, c->repo_path, c->in.commit_sha, &c->ref,
+	        &c->rq->gw->eval_stop, &c->err) == 0)
+		expand(c);
 }
 
 static void
@@ -203,8 +224,17 @@ createrun_done(void *arg)
 	struct gateway *gw = c->rq->gw;
 
 	gw_req_back(c->rq);
-	if (!c->err && gw->stopping)
+	if (gw->stopping) {
+		err_clear(&c->err);
 		err_set(&c->err, ERR_UNAVAILABLE, "the gateway is stopping; try again");
+	}
+	if (!c->err && gw_definition_is_program(&c->def)) {
+		if (gw_req_submit(
+		        c->rq, gw->eval_pool, "evaluate", evaluate_run, createrun_done, c))
+			return;
+		err_set(&c->err, ERR_UNAVAILABLE,
+		    "too many run definitions are being evaluated; try again");
+	}
 	if (c->err) {
 		struct err *err = steal(&c->err);
 

@@ -14,15 +14,15 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/rpc.h"
+#include "evaluate/evaluate.h"
 #include "gateway.pb-c.h"
 #include "gateway/gateway.h"
 #include "tests/lib/gw_peer.h"
+#include "tests/lib/gw_repo.h"
 
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define QUIET_MS 200 /* so long without a call: it waits for the reader */
@@ -544,89 +544,6 @@ database_away(void **state)
 
 /* --- direct runs --- */
 
-/* Runs a shell script while the loop turns; its exit status. */
-static int
-script(struct gwp *f, const char *text)
-{
-	auto_free char *full = xasprintf("cd %s && exec >>log 2>&1 && export HOME=$PWD "
-	                                 "GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 "
-	                                 "GIT_AUTHOR_NAME=n GIT_AUTHOR_EMAIL=e "
-	                                 "GIT_COMMITTER_NAME=n GIT_COMMITTER_EMAIL=e "
-	                                 "URL=http://127.0.0.1:%d/repos/%s && %s",
-	    f->dir, f->port, f->user_id, text);
-	char sh[] = "sh", c[] = "-c";
-	char *argv[] = { sh, c, full, NULL };
-	int64_t deadline = clock_mono_ms() + 3 * GWP_WAIT_MS;
-	int status = -1;
-	pid_t pid;
-
-	assert_int_equal(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ), 0);
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (clock_mono_ms() > deadline) {
-			kill(pid, SIGKILL);
-			fail_msg("script hangs: %s", text);
-		}
-		loop_run_once(f->loop, 5);
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static char *
-read_whole(const struct gwp *f, const char *name)
-{
-	auto_free char *path = xasprintf("%s/%s", f->dir, name);
-	auto_err err = NULL;
-	char *out = NULL;
-	size_t n;
-
-	if (config_read_file(&out, &n, path, 1 << 20, &err) < 0)
-		fail_msg("%s", err_msg(err));
-	return out;
-}
-
-static void
-must(struct gwp *f, const char *text)
-{
-	if (script(f, text) != 0) {
-		auto_free char *log = read_whole(f, "log");
-
-		fail_msg("script failed: %s\n%s", text, log);
-	}
-}
-
-#define REPO "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-#define DEFINITION                                                                                 \
-	"runs:\\n- name: one\\n  tasks:\\n  - name: t\\n    runtime: {containers: [{image: "       \
-	"b}]}\\n"                                                                                  \
-	"    steps: [{clone: }, {run: make}]\\n- name: two\\n  when: {tag: v1}\\n  tasks:\\n"      \
-	"  - name: t\\n    runtime: {containers: [{image: b}]}\\n    steps: [{run: make}]\\n"
-
-/* A repository with one commit, its hash in $dir/sha. */
-static void
-commit_definition(struct gwp *f, const char *file, const char *text)
-{
-	auto_free char *s =
-	    xasprintf("rm -rf w && git init -q -b master w && cd w && mkdir .agola && "
-	              "printf '%s' >%s && echo x >x && git add -A && "
-	              "git commit -qm m && git rev-parse HEAD | tr -d '\\n' >../sha",
-	        text, file);
-
-	must(f, s);
-}
-
-static char *
-createrun_body(struct gwp *f, const char *field, const char *value, const char *message)
-{
-	auto_free char *sha = read_whole(f, "sha");
-	auto_free char *path = xasprintf("%s/%s", f->user_id, REPO);
-	auto_json *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:[s], s:{s:s}}", "repo_uuid", REPO,
-	    "repo_path", path, "commit_sha", sha, "message", message, field, value,
-	    "pull_request_ref_regexes", "refs/pull/(\\d+)/head", "variables", "dockerauth",
-	    "c2VjcmV0");
-
-	return json_print(j);
-}
-
 static void
 direct_run(void **state)
 {
@@ -636,9 +553,9 @@ direct_run(void **state)
 	const Millrace__RunSpec *spec;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
-	body = createrun_body(f, "branch", "master", "agola direct run");
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	body = gwp_createrun_body(f, "branch", "master", "agola direct run");
 	j = gwp_json(f, "POST", "/user/createrun", f->token, body, 201);
 	assert_int_equal(json_array_size(json_object_get(j, "runs")), 1);
 	assert_int_equal(json_int(json_array_get(json_object_get(j, "runs"), 0), "number", 0), 1);
@@ -652,9 +569,11 @@ direct_run(void **state)
 	assert_int_equal(f->rs.create->n_variables, 1);
 	assert_string_equal(f->rs.create->variables[0]->value, "c2VjcmV0");
 	/* The tree can be cloned and fetched again by hash, as the clone step does. */
-	must(f, "git clone -q $URL/" REPO ".git c && cd c && git fetch -q origin refs/heads/master "
-	        "&& git checkout -q $(cat ../sha) && cmp x ../w/x");
-	must(f, "git -c protocol.version=0 clone -q --depth 1 $URL/" REPO ".git d && cmp d/x w/x");
+	gwp_must(f,
+	    "git clone -q $URL/" GWP_REPO ".git c && cd c && git fetch -q origin refs/heads/master "
+	    "&& git checkout -q $(cat ../sha) && cmp x ../w/x");
+	gwp_must(f,
+	    "git -c protocol.version=0 clone -q --depth 1 $URL/" GWP_REPO ".git d && cmp d/x w/x");
 }
 
 static void
@@ -671,14 +590,15 @@ direct_run_kinds(void **state)
 	};
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yaml", DEFINITION);
+	gwp_commit_definition(f, ".agola/config.yaml", GWP_DEFINITION);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *push =
-		    xasprintf("cd w && git push -q -f $URL/" REPO ".git HEAD:%s", cases[i].ref);
-		auto_free char *body = createrun_body(f, cases[i].field, cases[i].value, "message");
+		    xasprintf("cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:%s", cases[i].ref);
+		auto_free char *body =
+		    gwp_createrun_body(f, cases[i].field, cases[i].value, "message");
 		auto_free char *group = xasprintf("/user/%s/%s", f->user_id, cases[i].group);
 
-		must(f, push);
+		gwp_must(f, push);
 		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
 		assert_int_equal(f->rs.create->n_runs, cases[i].nruns);
 		assert_string_equal(f->rs.create->runs[0]->group, group);
@@ -693,7 +613,12 @@ broken_definitions(void **state)
 		const char *file, *text, *error;
 	} cases[] = {
 		{ ".agola/config.yml", "runs:\\n- nam: x\\n", ".agola/config.yml:2:" },
-		{ ".agola/config.jsonnet", "{}", ".agola/config.jsonnet:1:1: " },
+		{ ".agola/config.jsonnet", "{}", ".agola/config.jsonnet (output):1:1: " },
+		{ ".agola/config.jsonnet", "{\\n  runs: error \"no\" }",
+		    ".agola/config.jsonnet:2:9: Jsonnet: no" },
+		{ ".agola/config.jsonnet", "import \"/etc/passwd\"",
+		    ".agola/config.jsonnet:1:1: Jsonnet: couldn" },
+		{ ".agola/config.star", "def main(ctx): pass", "Starlark is not supported" },
 		{ ".agola/other.yml", "runs: []", "config.yml" },
 	};
 
@@ -701,9 +626,9 @@ broken_definitions(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *body = NULL;
 
-		commit_definition(f, cases[i].file, cases[i].text);
-		must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
-		body = createrun_body(f, "branch", "master", "m");
+		gwp_commit_definition(f, cases[i].file, cases[i].text);
+		gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+		body = gwp_createrun_body(f, "branch", "master", "m");
 		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
 		assert_int_equal(f->rs.create->n_runs, 1);
 		assert_string_equal(f->rs.create->runs[0]->name, "Setup Error");
@@ -719,9 +644,9 @@ refused_by_the_runservice(void **state)
 	auto_free char *body = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
-	body = createrun_body(f, "branch", "master", "m");
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	body = gwp_createrun_body(f, "branch", "master", "m");
 	f->rs.code = ERR_INVALID;
 	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
 	/* The second try was a visible run with the reason. */
@@ -740,18 +665,18 @@ bad_createruns(void **state)
 	auto_free char *missing = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
-	body = createrun_body(f, "branch", "master", "m");
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
+	body = gwp_createrun_body(f, "branch", "master", "m");
 	/* Nothing was pushed. */
 	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	assert_int_equal(json_parse(&j, body, strlen(body), NULL), 0);
 	json_object_set_new(
 	    j, "commit_sha", json_string("0123456789012345678901234567890123456789"));
 	missing = json_print(j);
 	gwp_expect(f, "POST", "/user/createrun", f->token, missing, 400, "[]");
 	json_object_set_new(
-	    j, "repo_path", json_string("11111111-2222-4333-8444-555555555555/" REPO));
+	    j, "repo_path", json_string("11111111-2222-4333-8444-555555555555/" GWP_REPO));
 	other = json_print(j);
 	gwp_expect(f, "POST", "/user/createrun", f->token, other, 401, "[]");
 	assert_int_equal(f->rs.calls, 0);
@@ -765,18 +690,18 @@ git_doors(void **state)
 	auto_free char *path = NULL;
 
 	gwp_make_bob(f);
-	base = xasprintf("!/repos/%s/" REPO ".git", f->user_id);
+	base = xasprintf("!/repos/%s/" GWP_REPO ".git", f->user_id);
 	path = xasprintf("%s/info/refs?service=git-shell", base);
 	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
 	for (const char *const *p =
-	         (const char *const[]){ "!/repos/bob/" REPO
+	         (const char *const[]){ "!/repos/bob/" GWP_REPO
 	                                ".git/info/refs?service=git-receive-pack",
-	             "!/repos/" REPO "/" REPO ".git/info/refs?service=git-receive-pack",
-	             "!/repos/%2e%2e/" REPO ".git/info/refs?service=git-receive-pack", NULL };
+	             "!/repos/" GWP_REPO "/" GWP_REPO ".git/info/refs?service=git-receive-pack",
+	             "!/repos/%2e%2e/" GWP_REPO ".git/info/refs?service=git-receive-pack", NULL };
 	     *p; p++)
 		gwp_expect(f, "GET", *p, NULL, NULL, 404, NULL);
 	for (const char *const *p =
-	         (const char *const[]){ "x.git", "..%2fx.git", REPO, "%2e%2e.git", NULL };
+	         (const char *const[]){ "x.git", "..%2fx.git", GWP_REPO, "%2e%2e.git", NULL };
 	     *p; p++) {
 		auto_free char *bad =
 		    xasprintf("!/repos/%s/%s/info/refs?service=git-receive-pack", f->user_id, *p);
@@ -793,7 +718,7 @@ git_doors(void **state)
 	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
 	free(path);
 	/* Nothing of all that made a directory outside data/repos/<user>. */
-	assert_int_equal(script(f, "test ! -e data/repos || test -z \"$(ls data/repos)\""), 0);
+	assert_int_equal(gwp_script(f, "test ! -e data/repos || test -z \"$(ls data/repos)\""), 0);
 	path = xasprintf("%s/info/refs?service=git-receive-pack", base);
 	gwp_expect(f, "GET", path, NULL, NULL, 200, NULL);
 	free(path);
@@ -811,12 +736,12 @@ raw_files(void **state)
 	auto_free char *path = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", "runs: []");
-	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
-	path = xasprintf("!/repos/%s/" REPO ".git/raw/master/.agola/config.yml", f->user_id);
+	gwp_commit_definition(f, ".agola/config.yml", "runs: []");
+	gwp_must(f, "cd w && git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	path = xasprintf("!/repos/%s/" GWP_REPO ".git/raw/master/.agola/config.yml", f->user_id);
 	gwp_expect(f, "GET", path, NULL, NULL, 200, "runs: []");
 	free(path);
-	path = xasprintf("!/repos/%s/" REPO ".git/raw/--help/x", f->user_id);
+	path = xasprintf("!/repos/%s/" GWP_REPO ".git/raw/--help/x", f->user_id);
 	gwp_expect(f, "GET", path, NULL, NULL, 404, NULL);
 }
 
@@ -827,30 +752,33 @@ pushes(void **state)
 	struct gwp *f = *state;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", "runs: []");
-	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_commit_definition(f, ".agola/config.yml", "runs: []");
+	gwp_must(f, "cd w && git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	/* A large push goes in chunks, a fetch with many "have" lines is compressed. */
-	must(f, "cd w && head -c 3000000 /dev/urandom >big && git add big && git commit -qm big && "
-	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master");
-	must(f, "git clone -q $URL/" REPO ".git c && cmp w/big c/big && cd c && "
-	        "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 0; do git commit -q "
-	        "--allow-empty -m $i$j || exit 1; done; done; "
-	        "cd ../w && echo y >y && git add y && git commit -qm y && "
-	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master && cd ../c && "
-	        "git fetch -q && git -c protocol.version=0 fetch -q && "
-	        "git cat-file -e origin/master:y");
-	must(f, "cd w && git commit -q --amend -m other && "
-	        "git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_must(f,
+	    "cd w && head -c 3000000 /dev/urandom >big && git add big && git commit -qm big && "
+	    "git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	gwp_must(f, "git clone -q $URL/" GWP_REPO ".git c && cmp w/big c/big && cd c && "
+	            "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 0; do git commit -q "
+	            "--allow-empty -m $i$j || exit 1; done; done; "
+	            "cd ../w && echo y >y && git add y && git commit -qm y && "
+	            "git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master && cd ../c && "
+	            "git fetch -q && git -c protocol.version=0 fetch -q && "
+	            "git cat-file -e origin/master:y");
+	gwp_must(f, "cd w && git commit -q --amend -m other && "
+	            "git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	/* A tree with an entry named .git. */
-	must(f, "cd w && b=$(git hash-object -w x) && "
-	        "t=$(printf '100644 blob %s\\t.git\\n' $b | git mktree) && "
-	        "c=$(git commit-tree -m evil $t) && "
-	        "! git push -q -f $URL/" REPO ".git $c:refs/heads/evil");
+	gwp_must(f, "cd w && b=$(git hash-object -w x) && "
+	            "t=$(printf '100644 blob %s\\t.git\\n' $b | git mktree) && "
+	            "c=$(git commit-tree -m evil $t) && "
+	            "! git push -q -f $URL/" GWP_REPO ".git $c:refs/heads/evil");
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	if (eval_is_child(argc, argv))
+		return eval_child();
 #define T(f) cmocka_unit_test_setup_teardown(f, gwp_setup, gwp_teardown)
 	const struct CMUnitTest tests[] = {
 		T(users_and_tokens),

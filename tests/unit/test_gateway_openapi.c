@@ -97,13 +97,6 @@ static const struct {
 	{ HTTP_GET, "/maintenance/s" },
 	{ HTTP_PUT, "/maintenance/s" },
 	{ HTTP_DELETE, "/maintenance/s" },
-};
-
-/* Those that this version does not have; whoever adds one moves it up. */
-static const struct {
-	enum http_method method;
-	const char *path;
-} missing[] = {
 	/* secrets and variables */
 	{ HTTP_GET, "/projects/x/secrets" },
 	{ HTTP_POST, "/projects/x/secrets" },
@@ -121,6 +114,13 @@ static const struct {
 	{ HTTP_POST, "/projectgroups/x/variables" },
 	{ HTTP_PUT, "/projectgroups/x/variables/n" },
 	{ HTTP_DELETE, "/projectgroups/x/variables/n" },
+};
+
+/* Those that this version does not have; whoever adds one moves it up. */
+static const struct {
+	enum http_method method;
+	const char *path;
+} missing[] = {
 	/* deliveries: there are no notifications yet */
 	{ HTTP_GET, "/projects/x/runwebhookdeliveries" },
 	{ HTTP_PUT, "/projects/x/runwebhookdeliveries/i/redelivery" },
