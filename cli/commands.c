@@ -93,10 +93,11 @@ cli_command_words(const struct cli_command *command)
 }
 
 void
-cli_command_name(char name[CLI_NAME_MAX], const struct cli_command *k)
+cli_command_name(char name[CLI_NAME_MAX], const struct cli_command *command)
 {
-	snprintf(name, CLI_NAME_MAX, "%s%s%s%s%s", k->words[0], k->words[1] ? " " : "",
-	    k->words[1] ? k->words[1] : "", k->words[2] ? " " : "", k->words[2] ? k->words[2] : "");
+	snprintf(name, CLI_NAME_MAX, "%s%s%s%s%s", command->words[0], command->words[1] ? " " : "",
+	    command->words[1] ? command->words[1] : "", command->words[2] ? " " : "",
+	    command->words[2] ? command->words[2] : "");
 }
 
 const struct cli_command *

@@ -43,7 +43,7 @@ put(struct buf *out, const char *text)
 		else if (*p == '-')
 			buf_puts(out, "\\-");
 		else
-			buf_putc(out, *p == '\n' ? ' ' : *p);
+			buf_putc(out, (char)(*p == '\n' ? ' ' : *p));
 	}
 }
 

@@ -243,6 +243,27 @@ users(void **state)
 	clp_expect(&admin, 0, "/users/bob/tokens/reads", "");
 }
 
+/* Lists and deletions; what files become is tested without a gateway. */
+static void
+secrets(void **state)
+{
+	struct gwp *f = *state;
+	auto_clp x = client(f);
+
+	CLP(&x, "projectgroup", "secret", "list", "--projectgroup", "user/bob");
+	clp_expect(&x, 0, "NAME  FROM  ID\n", "");
+	CLP(&x, "projectgroup", "variable", "list", "--projectgroup", "user/bob", "--json");
+	clp_expect(&x, 0, "[]", "");
+	CLP(&x, "projectgroup", "secret", "delete", "--projectgroup", "user/bob", "-n", "s");
+	clp_expect(&x, 0, "", "secret \"s\" deleted");
+	x.input = "a: [s3cret]";
+	CLP(&x, "projectgroup", "secret", "create", "--projectgroup", "user/bob", "-n", "s", "-f",
+	    "-");
+	clp_expect(&x, 1, "", "-:1:4: the value of a must be text");
+	CLP(&x, "project", "secret", "list", "--project", "user/bob/none");
+	clp_expect(&x, 1, "", "projectDoesNotExist");
+}
+
 static void
 maintenance(void **state)
 {
@@ -452,6 +473,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(groups, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(git_hosts_and_projects, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(users, gwp_setup, gwp_teardown),
+		cmocka_unit_test_setup_teardown(secrets, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(maintenance, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(logins, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(token_logins, gwp_setup, gwp_teardown),

@@ -16,7 +16,7 @@
 #define PRINTED(name, call)                                                                        \
 	char *name = NULL;                                                                         \
 	size_t name##_len = 0;                                                                     \
-	FILE *out = open_memstream(&name, &name##_len);                                            \
+	FILE *out = open_memstream(&(name), &name##_len);                                          \
 	assert_non_null(out);                                                                      \
 	call;                                                                                      \
 	assert_int_equal(fclose(out), 0)
