@@ -191,7 +191,7 @@ bench:
 	@T='$(T)' bench/run.sh
 
 # --- the local stack ---
-.PHONY: up down demo compose
+.PHONY: up down demo compose man
 up:
 	@deploy/stack/packages.sh build run
 	@$(MAKE) --no-print-directory all
@@ -200,6 +200,9 @@ down:
 	@deploy/stack/down.sh
 demo:
 	@deploy/stack/demo.sh
+# Manual pages from the tables of the command line.
+man: $(BIN)/millrace
+	$(Q)mkdir -p $(B)/man && $(BIN)/millrace man --output $(B)/man/man1
 compose:
 	@deploy/stack/packages.sh build compose
 	@$(MAKE) --no-print-directory all
@@ -220,6 +223,6 @@ lint:
 clean:
 	rm -rf build
 help:
-	@echo 'all demo up down compose check check-fast coverage fuzz soak bench lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
+	@echo 'all demo up down compose man check check-fast coverage fuzz soak bench lint fmt clean; CC=clang, SAN=address,undefined or thread, V=1'
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define CALL_TIMEOUT_MS 60000
+#define SEND_TIMEOUT_MS 3600000
+#define READ_TRIES 3
 
 struct line {
 	struct loop *loop;
@@ -85,13 +87,16 @@ static const struct {
 	const char *what;
 } answers[] = {
 	{ 400, ERR_INVALID, "the gateway refused the request" },
-	{ 401, ERR_DENIED, "not logged in: give a valid token with --token or in MILLRACE_TOKEN" },
+	{ 401, ERR_DENIED,
+	    "not logged in: use \"millrace login\", or give a valid token with --token or in "
+	    "MILLRACE_TOKEN" },
 	{ 403, ERR_DENIED,
 	    "not allowed with this token: some commands need the administrator's, direct runs need "
 	    "a "
 	    "user's" },
 	{ 404, ERR_NOTFOUND, "it does not exist" },
 	{ 409, ERR_CONFLICT, "it was changed by somebody else: look and try again" },
+	{ 429, ERR_UNAVAILABLE, "too many failed logins: wait some minutes and try again" },
 	{ 503, ERR_UNAVAILABLE, "the gateway is not ready: try again in a moment" },
 };
 
@@ -194,23 +199,40 @@ answer_check(const struct cli *c, const struct answer *a, const char *url, const
 	return rc ? err_wrap(err, "the answer of %s is no JSON", url) : 0;
 }
 
+/* One request: what is sent, and what is wanted of the answer. */
+struct request {
+	const char *method, *path;
+	const void *body;
+	size_t len;
+	int64_t timeout_ms;
+	char **cursor; /* NULL: not of interest */
+};
+
+static void
+debug_line(const struct cli *c, const struct request *r, const struct answer *a)
+{
+	if (c->debug)
+		fprintf(stderr, "%s %s: %ld%s%s\n", r->method, r->path, a->status,
+		    a->err ? ", " : "", a->err ? err_msg(a->err) : "");
+}
+
+/* *broken: no whole answer came. */
 static int
-call(struct cli *c, const char *method, const char *path, const json_t *body, json_t **out,
-    char **cursor, struct err **err)
+request_once(bool *broken, struct cli *c, const struct request *r, json_t **out, struct err **err)
 {
 	struct cli_api *a = api_get(c);
-	auto_free char *url = url_of(c, path);
-	auto_free char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	auto_free char *url = url_of(c, r->path);
+	char **cursor = r->cursor;
 	const char *headers[] = { "Content-Type: application/json", a->auth, NULL };
 	__attribute__((cleanup(answer_fini))) struct answer answer = { 0 };
 	const struct httpc_options opt = {
-		.method = method,
+		.method = r->method,
 		.url = url,
 		.headers = headers,
-		.body = text,
-		.body_len = text ? strlen(text) : 0,
+		.body = r->body,
+		.body_len = r->len,
 		.max_body = CLI_REPLY_MAX,
-		.timeout_ms = CALL_TIMEOUT_MS,
+		.timeout_ms = r->timeout_ms,
 		.want_header = cursor ? "X-Agola-Cursor" : "X-Millrace-Error",
 		.done = on_answer,
 		.arg = &answer,
@@ -219,9 +241,54 @@ call(struct cli *c, const char *method, const char *path, const json_t *body, js
 	httpc_start(a->calls.http, &opt);
 	while (!answer.done)
 		loop_run_once(a->calls.loop, -1);
+	debug_line(c, r, &answer);
+	*broken = answer.err != NULL && answer.err->code != ERR_INVALID;
 	if (cursor && answer.header)
 		*cursor = steal(&answer.header);
 	return answer_check(c, &answer, url, cursor ? NULL : answer.header, out, err);
+}
+
+/* What only reads is asked again when the connection broke: proxies drop idle ones. */
+static int
+call(struct cli *c, const char *method, const char *path, const json_t *body, json_t **out,
+    char **cursor, struct err **err)
+{
+	auto_free char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	const struct request r = { .method = method,
+		.path = path,
+		.body = text,
+		.len = text ? strlen(text) : 0,
+		.timeout_ms = CALL_TIMEOUT_MS,
+		.cursor = cursor };
+	unsigned tries = strcmp(method, "GET") == 0 ? READ_TRIES : 1;
+
+	for (;;) {
+		bool broken = false;
+		int rc = request_once(&broken, c, &r, out, err);
+
+		if (!broken || --tries == 0) {
+			if (text)
+				explicit_bzero(text, strlen(text)); /* it may hold a secret */
+			return rc;
+		}
+		if (err)
+			err_clear(err);
+	}
+}
+
+int
+cli_api_send(struct cli *c, const char *method, const char *path, const void *body, size_t len,
+    json_t **out, struct err **err)
+{
+	const struct request r = { .method = method,
+		.path = path,
+		.body = body,
+		.len = len,
+		.timeout_ms = SEND_TIMEOUT_MS };
+
+	bool broken;
+
+	return request_once(&broken, c, &r, out, err);
 }
 
 int
@@ -233,6 +300,13 @@ cli_api_call(struct cli *c, const char *method, const char *path, const json_t *
 
 int
 cli_api_list(struct cli *c, const char *path, size_t limit, json_t **out, struct err **err)
+{
+	return cli_api_list_of(c, path, NULL, limit, out, err);
+}
+
+int
+cli_api_list_of(struct cli *c, const char *path, const char *member, size_t limit, json_t **out,
+    struct err **err)
 {
 	auto_json *all = json_array();
 	auto_free char *cursor = NULL;
@@ -251,11 +325,12 @@ cli_api_list(struct cli *c, const char *path, size_t limit, json_t **out, struct
 		int rc = call(c, "GET", full, NULL, &page, &cursor, err);
 		if (rc)
 			return rc;
-		if (!json_is_array(page))
+		json_t *list = member ? json_member(page, member) : page;
+		if (!json_is_array(list))
 			return err_set(err, ERR_INTERNAL, "the gateway's answer is no list");
-		if (json_array_size(page) == 0)
+		if (json_array_size(list) == 0)
 			break;
-		json_array_extend(all, page);
+		json_array_extend(all, list);
 	} while (cursor && *cursor && (!limit || json_array_size(all) < limit));
 	*out = steal(&all);
 	return 0;

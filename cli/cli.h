@@ -19,6 +19,14 @@
 #define CLI_LIST_MAX 1000         /* values of one repeated option */
 #define CLI_REPLY_MAX (32u << 20) /* bytes of one API reply; larger ones are an error */
 #define CLI_LINE_MAX 16384        /* bytes of a log line that are held back for its end */
+#define CLI_COLUMNS_MAX 8         /* of a table */
+#define CLI_ANSWER_MAX 1024       /* bytes typed at a question; more is an error */
+
+/* Exit statuses. */
+#define CLI_OK 0
+#define CLI_FAILED 1  /* the command, or the run that it followed */
+#define CLI_UNKNOWN 3 /* the followed run's result is not known: the gateway was lost */
+#define CLI_INTERRUPTED 130
 
 enum cli_opt_kind { CLI_TEXT = 1, CLI_FLAG, CLI_LIST };
 struct cli_opt {
@@ -35,8 +43,10 @@ struct cli_command {
 	const char *words[3]; /* "user", "token", "create" */
 	const char *args;     /* positional ones in the usage line: "[FILE]" */
 	size_t min_args, max_args;
-	const struct cli_opt *opts; /* or NULL */
-	int (*run)(struct cli *c);  /* exit status */
+	const struct cli_opt *opts;  /* or NULL */
+	int (*run)(struct cli *c);   /* exit status */
+	const struct cli_rest *rest; /* what cli_rest_run() does (rest.h), or NULL */
+	bool offline; /* no profile is applied: it asks no gateway, or picks itself */
 	const char *summary, *example;
 };
 
@@ -48,7 +58,10 @@ struct cli_value {
 struct cli {
 	const struct cli_command *command;
 	const char *url, *token;
-	bool json;
+	bool url_given, token_given; /* by an option or the environment */
+	bool json, debug;
+	bool agola;       /* called by that name: lists look as Agola prints them */
+	json_t *profiles; /* url and token may point into it */
 	const char **args;
 	size_t nargs;
 	struct cli_value *values;
@@ -58,8 +71,13 @@ struct cli {
 
 /* --- commands (commands.c) --- */
 
-extern const struct cli_command *const cli_commands[];
-extern const size_t cli_ncommands;
+/* The i-th command, those with the same first words together; NULL past the last. */
+const struct cli_command *cli_command_at(size_t i);
+/* "run list" into name. */
+#define CLI_NAME_MAX 64
+void cli_command_name(char name[CLI_NAME_MAX], const struct cli_command *command);
+/* What to use instead of a command that only agola has, or NULL. */
+const char *cli_command_elsewhere(const char *word);
 size_t cli_command_words(const struct cli_command *command);
 /* The command whose words these begin with, or NULL. */
 const struct cli_command *cli_command_find(const char *const *words, size_t n);
@@ -83,8 +101,11 @@ int cli_opt_parse(struct cli *c, const struct cli_command *command, int argc, ch
 void cli_opt_fini(struct cli *c);
 const char *cli_get(const struct cli *c, const char *name); /* NULL when not given, no preset */
 bool cli_flag(const struct cli *c, const char *name);
+enum cli_opt_kind cli_opt_kind_of(const struct cli *c, const char *name);
 bool cli_given(const struct cli *c, const char *name);
 const char *const *cli_list(const struct cli *c, const char *name, size_t *n);
+/* ERR_INVALID for what must not stand in a header. */
+int cli_token_check(const char *token, struct err **err) MUSTCHECK;
 void cli_usage(FILE *out, const struct cli_command *k);
 /* A run number and the like: decimal, at least min. */
 int cli_number(
@@ -100,6 +121,12 @@ int cli_api_call(struct cli *c, const char *method, const char *path, const json
 /* All pages of a list, at most limit entries (0 = all). path may hold a query. */
 int cli_api_list(
     struct cli *c, const char *path, size_t limit, json_t **out, struct err **err) MUSTCHECK;
+/* The same for lists that are a member of each page's answer. */
+int cli_api_list_of(struct cli *c, const char *path, const char *member, size_t limit, json_t **out,
+    struct err **err) MUSTCHECK;
+/* Sends bytes as they are; the answer may take long. */
+int cli_api_send(struct cli *c, const char *method, const char *path, const void *body, size_t len,
+    json_t **out, struct err **err) MUSTCHECK;
 char *cli_api_escape(const char *segment); /* one path segment or query value */
 void cli_api_free(struct cli_api *api);
 /* fn is called from inside cli_streams_wait(), which it ends. */
@@ -167,6 +194,26 @@ void cli_snapshot_fini(struct cli_snapshot *s);
 
 /* Path of an owner's runs: "/users/<u>/runs" or "/projects/<p>/runs"; default the own user. */
 int cli_runs_path(struct cli *c, char **out, struct err **err) MUSTCHECK;
+#define CLI_OWNER_OPTS                                                                             \
+	{ "username", 0, CLI_TEXT, false, NULL, "direct runs of this user (default: yourself)" },  \
+	{                                                                                          \
+		"project", 0, CLI_TEXT, false, NULL, "runs of this project"                        \
+	}
+/* Path of the run that the first argument names; the run too. */
+int cli_run_path(struct cli *c, char **out, struct err **err) MUSTCHECK;
+int cli_run_get(struct cli *c, char **path, json_t **run, struct err **err) MUSTCHECK;
+struct cli_row {
+	int64_t level;
+	const char *name, *id; /* borrowed from the run */
+	const json_t *summary;
+};
+/* A run's tasks by level, then name; malloc'ed. */
+struct cli_row *cli_task_rows(const json_t *run, size_t *n);
+/* A list of runs as agola prints it (agola.c); exit status. */
+int cli_agola_runs(struct cli *c, const char *runs_path, const json_t *list);
+/* One line, typed without echo or read from standard input; malloc'ed, to be wiped. */
+int cli_password_read(char **out, const char *prompt, struct err **err) MUSTCHECK;
+int cli_line_read(char **out, const char *prompt, const char *what, struct err **err) MUSTCHECK;
 /* Milliseconds of the monotonic clock. */
 int64_t cli_now_ms(void);
 /* Copies one log to out from its first byte; a lost connection is resumed where it broke. path has
@@ -179,10 +226,14 @@ int cli_task_find(const json_t *run, const char *name, const char **id, struct e
 
 /* --- commands --- */
 
-extern const struct cli_command cli_user_create, cli_user_passwordlink, cli_user_delete,
-    cli_user_list, cli_user_token_create, cli_user_token_delete, cli_directrun_start, cli_run_list,
-    cli_run_show, cli_run_log, cli_run_stop, cli_run_cancel, cli_run_restart, cli_run_approve,
-    cli_run_follow, cli_log_get, cli_log_delete, cli_config_check, cli_config_schema,
-    cli_config_show, cli_completion, cli_version;
+extern const struct cli_command cli_directrun_start, cli_run_list, cli_run_show, cli_run_log,
+    cli_run_stop, cli_run_cancel, cli_run_restart, cli_run_approve, cli_run_follow, cli_log_get,
+    cli_log_delete, cli_config_check, cli_config_show, cli_config_schema, cli_completion,
+    cli_version, cli_man;
+/* Each ends with one without words. */
+extern const struct cli_command cli_user_commands[], cli_linkedaccount_commands[],
+    cli_org_commands[], cli_project_commands[], cli_project_scope_commands[],
+    cli_projectgroup_commands[], cli_projectgroup_scope_commands[], cli_remotesource_commands[],
+    cli_run_more_commands[], cli_login_commands[], cli_admin_commands[];
 
 #endif

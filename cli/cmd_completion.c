@@ -52,6 +52,7 @@ const struct cli_command cli_completion = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = completion,
+	.offline = true,
 	.summary = "print a script that completes commands and options in a shell",
 	.example = "source <(millrace completion bash)",
 };

@@ -114,6 +114,7 @@ const struct cli_command cli_config_check = {
 	.max_args = SIZE_MAX,
 	.opts = check_opts,
 	.run = config_check,
+	.offline = true,
 	.summary = "check run definitions without a server; FILE \"-\" reads standard input",
 	.example = "millrace config check .agola/config.yml",
 };

@@ -268,6 +268,7 @@ const struct cli_command cli_config_show = {
 	.max_args = 1,
 	.opts = show_opts,
 	.run = config_show,
+	.offline = true,
 	.summary = "show the runs and tasks that a definition gives, without a server",
 	.example = "millrace config show --context tag=v1.0 .agola/config.jsonnet",
 };

@@ -1,66 +1,17 @@
 /* directrun start: the local work tree as a run. */
 #include "cli.h"
+#include "yaml_file.h"
 
 #include "common/mem.h"
-#include "common/yaml_doc.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define MESSAGE "agola direct run"
-#define VAR_FILE_MAX (1u << 20)
 
 static const char *const default_regexes[] = { "refs/pull/(\\d+)/head",
 	"refs/merge-requests/(\\d+)/head" };
 
 /* --- variables --- */
-
-static int
-var_file_text(struct buf *out, const char *name, struct err **err)
-{
-	FILE *f = fopen(name, "re");
-
-	if (!f)
-		return err_set_errno(err, errno, "open %s", name);
-	char *at = buf_reserve(out, VAR_FILE_MAX + 1);
-	out->len = fread(at, 1, VAR_FILE_MAX + 1, f);
-	fclose(f);
-	if (out->len > VAR_FILE_MAX)
-		return err_set(err, ERR_INVALID, "%s is larger than %u bytes", name, VAR_FILE_MAX);
-	return 0;
-}
-
-static int
-var_file_add(json_t *vars, const char *name, struct err **err)
-{
-	auto_buf text = BUF_INIT;
-	auto_yaml *doc = NULL;
-	struct yaml_pos pos = { 1, 1 };
-
-	int rc = var_file_text(&text, name, err);
-	if (rc)
-		return rc;
-	rc = yaml_doc_parse(&doc, buf_str(&text), text.len, &pos, err);
-	if (rc)
-		return err_wrap(err, "%s:%u:%u", name, pos.line, pos.col);
-	const struct yaml_node *root = yaml_doc_root(doc);
-	if (root->type == YAML_NULL)
-		return 0;
-	if (root->type != YAML_MAP)
-		return err_set(err, ERR_INVALID, "%s: expected a mapping of names to texts", name);
-	for (size_t i = 0; i < root->n; i++) {
-		const struct yaml_node *v = root->pairs[i].value;
-
-		if (v->type == YAML_LIST || v->type == YAML_MAP || v->type == YAML_NULL)
-			return err_set(err, ERR_INVALID, "%s:%u:%u: the value of %s must be text",
-			    name, v->pos.line, v->pos.col, root->pairs[i].key->text);
-		json_t *s = json_stringn(v->text, v->text_len);
-		if (!s || json_object_set_new(vars, root->pairs[i].key->text, s))
-			return err_set(err, ERR_INVALID, "%s:%u:%u: the text is not valid UTF-8",
-			    name, v->pos.line, v->pos.col);
-	}
-	return 0;
-}
 
 static int
 vars_read(struct cli *c, json_t *vars, struct err **err)
@@ -69,7 +20,7 @@ vars_read(struct cli *c, json_t *vars, struct err **err)
 	const char *const *list = cli_list(c, "var-file", &n);
 
 	for (size_t i = 0; i < n; i++) {
-		int rc = var_file_add(vars, list[i], err);
+		int rc = cli_yaml_texts(vars, list[i], err);
 		if (rc)
 			return rc;
 	}

@@ -5,12 +5,6 @@
 
 #include <string.h>
 
-#define OWNER_OPTS                                                                                 \
-	{ "username", 0, CLI_TEXT, false, NULL, "direct runs of this user (default: yourself)" },  \
-	{                                                                                          \
-		"project", 0, CLI_TEXT, false, NULL, "runs of this project"                        \
-	}
-
 int
 cli_runs_path(struct cli *c, char **out, struct err **err)
 {
@@ -33,9 +27,8 @@ cli_runs_path(struct cli *c, char **out, struct err **err)
 	return 0;
 }
 
-/* Path of the run that the first argument names. */
-static int
-run_path(struct cli *c, char **out, struct err **err)
+int
+cli_run_path(struct cli *c, char **out, struct err **err)
 {
 	auto_free char *runs = NULL;
 	uint64_t number = 0;
@@ -58,10 +51,10 @@ cut_last(char *path)
 	*slash = '\0';
 }
 
-static int
-run_get(struct cli *c, char **path, json_t **run, struct err **err)
+int
+cli_run_get(struct cli *c, char **path, json_t **run, struct err **err)
 {
-	int rc = run_path(c, path, err);
+	int rc = cli_run_path(c, path, err);
 
 	if (!rc)
 		rc = cli_api_call(c, "GET", *path, NULL, run, err);
@@ -151,6 +144,8 @@ run_list(struct cli *c)
 		return cli_fail(err);
 	if (c->json)
 		return cli_print_json(list);
+	if (c->agola)
+		return cli_agola_runs(c, runs, list);
 	struct cli_table t = { .columns = 7 };
 	cli_table_add(&t,
 	    (const char *const[]){ "RUN", "NAME", "PHASE", "RESULT", "REF", "QUEUED", "MESSAGE" });
@@ -174,40 +169,33 @@ run_list(struct cli *c)
 
 /* --- show --- */
 
-struct row {
-	int64_t level;
-	const char *name, *id;
-	const json_t *summary;
-};
-
 static int
 row_cmp(const void *a, const void *b)
 {
-	const struct row *x = a, *y = b;
+	const struct cli_row *x = a, *y = b;
 
 	return x->level != y->level ? (x->level < y->level ? -1 : 1) : strcmp(x->name, y->name);
 }
 
-/* Tasks by level, then name; malloc'ed, borrowing from run. */
-static struct row *
-rows_of(const json_t *run, size_t *n)
+struct cli_row *
+cli_task_rows(const json_t *run, size_t *n)
 {
 	json_t *tasks = json_member(run, "tasks"), *t;
-	struct row *rows = xcalloc(json_object_size(tasks) + 1, sizeof(*rows));
+	struct cli_row *rows = xcalloc(json_object_size(tasks) + 1, sizeof(*rows));
 	const char *id;
 
 	*n = 0;
 	json_object_foreach(tasks, id, t)
 	{
 		const char *name = json_text(t, "name");
-		rows[(*n)++] = (struct row){ json_int(t, "level", 0), name ? name : id, id, t };
+		rows[(*n)++] = (struct cli_row){ json_int(t, "level", 0), name ? name : id, id, t };
 	}
 	qsort(rows, *n, sizeof(*rows), row_cmp);
 	return rows;
 }
 
 static void
-show_task(struct cli *c, const char *path, const struct row *row)
+show_task(struct cli *c, const char *path, const struct cli_row *row)
 {
 	auto_free char *id = cli_api_escape(row->id);
 	auto_free char *task_path = xasprintf("%s/tasks/%s", path, id);
@@ -269,7 +257,7 @@ run_show(struct cli *c)
 	size_t i, n = 0;
 	json_t *line;
 
-	if (run_get(c, &path, &run, &err))
+	if (cli_run_get(c, &path, &run, &err))
 		return cli_fail(err);
 	if (c->json)
 		return cli_print_json(run);
@@ -287,7 +275,7 @@ run_show(struct cli *c)
 	    show_line("error", json_string_value(line));
 	json_array_foreach(json_member(run, "warnings"), i, line)
 	    show_line("warning", json_string_value(line));
-	struct row *rows = rows_of(run, &n);
+	struct cli_row *rows = cli_task_rows(run, &n);
 	for (i = 0; i < n; i++)
 		show_task(c, path, &rows[i]);
 	free(rows);
@@ -307,7 +295,7 @@ log_one(struct cli *c, const char *path, const char *id, const char *what, struc
 
 /* Everything of one task; logs that do not exist are left out. */
 static int
-log_task(struct cli *c, const char *path, const struct row *row, struct err **err)
+log_task(struct cli *c, const char *path, const struct cli_row *row, struct err **err)
 {
 	auto_free char *id = cli_api_escape(row->id);
 	auto_free char *task_path = xasprintf("%s/tasks/%s", path, id);
@@ -359,7 +347,7 @@ run_log(struct cli *c)
 		err_set(&err, ERR_INVALID,
 		    "--follow takes the whole run, or one log with TASK and --step or --setup");
 	if (err || (step && cli_number(&index, step, 0, "--step", &err)) ||
-	    run_get(c, &path, &run, &err) || (task && cli_task_find(run, task, &id, &err)))
+	    cli_run_get(c, &path, &run, &err) || (task && cli_task_find(run, task, &id, &err)))
 		return cli_fail(err);
 	if (step || setup) {
 		auto_free char *what = setup ? xstrdup("setup") : xasprintf("step=%d", (int)index);
@@ -371,7 +359,7 @@ run_log(struct cli *c)
 		cut_last(path);
 		return cli_follow(c, path, &number, 1);
 	}
-	struct row *rows = rows_of(run, &n);
+	struct cli_row *rows = cli_task_rows(run, &n);
 	int rc = 0;
 	for (size_t i = 0; i < n && !rc; i++)
 		if (!id || strcmp(rows[i].id, id) == 0)
@@ -387,7 +375,7 @@ run_follow(struct cli *c)
 	auto_free char *path = NULL;
 	auto_json *run = NULL;
 
-	if (run_get(c, &path, &run, &err))
+	if (cli_run_get(c, &path, &run, &err))
 		return cli_fail(err);
 	uint64_t number = (uint64_t)json_int(run, "number", 0);
 	cut_last(path);
@@ -403,7 +391,7 @@ act(struct cli *c, json_t *body, const char *said)
 	auto_free char *path = NULL, *actions = NULL;
 	auto_json *run = NULL, *take = body;
 
-	int rc = run_path(c, &path, &err);
+	int rc = cli_run_path(c, &path, &err);
 	if (!rc) {
 		actions = xasprintf("%s/actions", path);
 		rc = cli_api_call(c, "PUT", actions, take, &run, &err);
@@ -448,7 +436,7 @@ run_approve(struct cli *c)
 	auto_json *run = NULL, *body = json_pack("{s:s}", "action_type", "approve");
 	const char *id = NULL;
 
-	int rc = run_get(c, &path, &run, &err);
+	int rc = cli_run_get(c, &path, &run, &err);
 	if (!rc)
 		rc = cli_task_find(run, c->args[1], &id, &err);
 	if (!rc) {
@@ -465,14 +453,14 @@ run_approve(struct cli *c)
 /* --- table --- */
 
 static const struct cli_opt list_opts[] = {
-	OWNER_OPTS,
+	CLI_OWNER_OPTS,
 	{ "phase", 's', CLI_LIST, false, NULL, "only runs in these phases" },
 	{ "limit", 0, CLI_TEXT, false, "10", "how many" },
 	{ "start", 0, CLI_TEXT, false, NULL, "only runs before this number" },
 	{ 0 },
 };
 static const struct cli_opt log_opts[] = {
-	OWNER_OPTS,
+	CLI_OWNER_OPTS,
 	{ "task", 0, CLI_TEXT, false, NULL, "only this task" },
 	{ "step", 0, CLI_TEXT, false, NULL, "only this step, counted from 0" },
 	{ "setup", 0, CLI_FLAG, false, "false", "only the task's setup" },
@@ -480,11 +468,11 @@ static const struct cli_opt log_opts[] = {
 	{ 0 },
 };
 static const struct cli_opt owner_opts[] = {
-	OWNER_OPTS,
+	CLI_OWNER_OPTS,
 	{ 0 },
 };
 static const struct cli_opt restart_opts[] = {
-	OWNER_OPTS,
+	CLI_OWNER_OPTS,
 	{ "from-failed", 0, CLI_FLAG, false, "false", "keep what succeeded" },
 	{ 0 },
 };

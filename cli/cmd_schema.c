@@ -18,6 +18,7 @@ config_schema(struct cli *c)
 const struct cli_command cli_config_schema = {
 	.words = { "config", "schema" },
 	.run = config_schema,
+	.offline = true,
 	.summary = "print the JSON Schema of run definitions, for editors",
 	.example = "millrace config schema >millrace-schema.json",
 };

@@ -4,31 +4,83 @@
 
 #include <string.h>
 
-const struct cli_command *const cli_commands[] = {
-	&cli_directrun_start,
-	&cli_run_list,
-	&cli_run_show,
-	&cli_run_log,
-	&cli_run_follow,
-	&cli_run_stop,
-	&cli_run_cancel,
-	&cli_run_restart,
-	&cli_run_approve,
-	&cli_log_get,
-	&cli_log_delete,
-	&cli_config_check,
-	&cli_config_show,
-	&cli_config_schema,
-	&cli_user_create,
-	&cli_user_passwordlink,
-	&cli_user_delete,
-	&cli_user_list,
-	&cli_user_token_create,
-	&cli_user_token_delete,
-	&cli_completion,
-	&cli_version,
+/* One command, or a list of them that ends with one without words. */
+struct set {
+	const struct cli_command *first;
+	bool many;
 };
-const size_t cli_ncommands = ARRAY_LEN(cli_commands);
+/* clang-format off */
+#define ONE(command) { &(command), false }
+#define ALL(list) { (list), true }
+/* clang-format on */
+
+static const struct set sets[] = {
+	ONE(cli_directrun_start),
+	ONE(cli_run_list),
+	ONE(cli_run_show),
+	ONE(cli_run_log),
+	ONE(cli_run_follow),
+	ONE(cli_run_stop),
+	ONE(cli_run_cancel),
+	ONE(cli_run_restart),
+	ONE(cli_run_approve),
+	ALL(cli_run_more_commands),
+	ONE(cli_log_get),
+	ONE(cli_log_delete),
+	ONE(cli_config_check),
+	ONE(cli_config_show),
+	ONE(cli_config_schema),
+	ALL(cli_project_commands),
+	ALL(cli_project_scope_commands),
+	ALL(cli_projectgroup_commands),
+	ALL(cli_projectgroup_scope_commands),
+	ALL(cli_org_commands),
+	ALL(cli_user_commands),
+	ALL(cli_linkedaccount_commands),
+	ALL(cli_remotesource_commands),
+	ALL(cli_login_commands),
+	ALL(cli_admin_commands),
+	ONE(cli_completion),
+	ONE(cli_man),
+	ONE(cli_version),
+};
+
+/* Parts of Agola's server; ours are programs of their own. */
+static const struct {
+	const char *word, *instead;
+} elsewhere[] = {
+	{ "serve", "the services are programs of their own: millrace-gateway, millrace-runservice "
+	           "and millrace-executor, see docs/operations.md" },
+	{ "migrate", "the services bring their schema up to date by themselves when they start" },
+	{ "migrateexport", "exports of old versions of Agola are not converted" },
+};
+
+const char *
+cli_command_elsewhere(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+		if (strcmp(elsewhere[i].word, word) == 0)
+			return elsewhere[i].instead;
+	return NULL;
+}
+
+const struct cli_command *
+cli_command_at(size_t i)
+{
+	for (size_t s = 0; s < ARRAY_LEN(sets); s++) {
+		const struct cli_command *k = sets[s].first;
+
+		if (!sets[s].many) {
+			if (i-- == 0)
+				return k;
+			continue;
+		}
+		for (; k->words[0]; k++)
+			if (i-- == 0)
+				return k;
+	}
+	return NULL;
+}
 
 size_t
 cli_command_words(const struct cli_command *command)
@@ -40,11 +92,20 @@ cli_command_words(const struct cli_command *command)
 	return n;
 }
 
+void
+cli_command_name(char name[CLI_NAME_MAX], const struct cli_command *command)
+{
+	snprintf(name, CLI_NAME_MAX, "%s%s%s%s%s", command->words[0], command->words[1] ? " " : "",
+	    command->words[1] ? command->words[1] : "", command->words[2] ? " " : "",
+	    command->words[2] ? command->words[2] : "");
+}
+
 const struct cli_command *
 cli_command_find(const char *const *words, size_t n)
 {
-	for (size_t i = 0; i < cli_ncommands; i++) {
-		const struct cli_command *k = cli_commands[i];
+	const struct cli_command *k;
+
+	for (size_t i = 0; (k = cli_command_at(i)); i++) {
 		size_t at = 0, len = cli_command_words(k);
 
 		while (at < len && at < n && strcmp(k->words[at], words[at]) == 0)

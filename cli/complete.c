@@ -66,9 +66,9 @@ offer_words(const struct typed *t, const char *const *words, size_t n)
 {
 	const char *last = "";
 
-	for (size_t i = 0; i < cli_ncommands; i++) {
-		const struct cli_command *k = cli_commands[i];
+	const struct cli_command *k;
 
+	for (size_t i = 0; (k = cli_command_at(i)); i++) {
 		/* Commands with the same first words stand together. */
 		if (!goes_on(k, words, n) || strcmp(k->words[n], last) == 0)
 			continue;

@@ -14,10 +14,13 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define REFRESH_MS 500     /* between looks at a run */
 #define WAITING_MS 100     /* the same while a task is between two steps */
-#define RETRY_FIRST_MS 250 /* after a lost connection, doubling */
+#define RETRY_SOON_MS 20   /* after a connection that brought something was lost */
+#define RETRY_FIRST_MS 250 /* after one that brought nothing, doubling */
+#define SILENT_TRIES 4     /* without any answer, when there never was one */
 #define RETRY_MAX_MS 5000
 #define GIVE_UP_MS 300000 /* without any answer */
 
@@ -28,7 +31,7 @@ struct ftask {
 	int cursor; /* -1 = setup */
 	size_t nsteps;
 	bool open, done, announced;
-	uint64_t offset;
+	uint64_t offset, opened; /* where the log is read, where its stream began */
 	unsigned failures;
 	int64_t retry_ms;
 	struct cli_lines lines;
@@ -49,6 +52,7 @@ struct follow {
 	size_t ntasks;
 	size_t nopen;
 	struct cli_streams *streams;
+	bool terminal;                /* standard output is one */
 	const struct ftask *mid_line; /* whose unfinished line the cursor is on */
 	bool stale;                   /* look again at once */
 	bool waiting;                 /* some task is between two steps */
@@ -78,14 +82,16 @@ cli_now_ms(void)
 
 /* --- output --- */
 
-/* Ends a line that another task left unfinished. */
+/* Ends a line that another task left unfinished. What goes into a file or a pipe stays as the log
+ * is: our own words go elsewhere then and need no line of their own. */
 static void
 own_line(struct follow *f, const struct ftask *t)
 {
-	if (f->mid_line && f->mid_line != t)
+	if (f->mid_line == t || (!t && !f->terminal))
+		return;
+	if (f->mid_line)
 		putchar('\n');
-	if (f->mid_line != t)
-		f->mid_line = NULL;
+	f->mid_line = NULL;
 }
 
 static void say(struct follow *f, const struct ftask *t, const char *fmt, ...) PRINTF(3, 4);
@@ -193,7 +199,11 @@ on_end(void *arg, long status, const char *error)
 		if (t->failures++ == 0)
 			say(f, t, "the connection was lost (%s): going on at byte %llu",
 			    error ? error : "gateway error", (unsigned long long)t->offset);
-		retry_later(t, RETRY_FIRST_MS);
+		if (t->offset > t->opened)
+			t->retry_ms = cli_now_ms() + RETRY_SOON_MS;
+		else
+			retry_later(t, RETRY_FIRST_MS);
+		f->waiting = true;
 	} else if (!f->fatal) {
 		err_set(&f->fatal, ERR_DENIED, "the log of task \"%s\" is refused with status %ld",
 		    t->name, status);
@@ -212,6 +222,7 @@ stream_open(struct ftask *t)
 	    (unsigned long long)t->offset);
 
 	t->open = true;
+	t->opened = t->offset;
 	f->nopen++;
 	cli_stream_open(f->streams, path, &ops, t);
 }
@@ -472,8 +483,10 @@ follow_result(struct follow *f)
 
 	own_line(f, NULL);
 	fflush(stdout);
-	if (f->fatal)
-		return cli_fail(steal(&f->fatal));
+	if (f->fatal) {
+		cli_fail(steal(&f->fatal));
+		return CLI_UNKNOWN;
+	}
 	for (size_t i = 0; i < f->nruns; i++) {
 		const struct frun *run = &f->runs[i];
 		bool success = run->final && run->result && strcmp(run->result, "success") == 0;
@@ -490,7 +503,7 @@ follow_result(struct follow *f)
 			    (unsigned long long)run->number, (unsigned long long)run->number,
 			    (unsigned long long)run->number);
 	}
-	return interrupted ? 130 : status;
+	return interrupted ? CLI_INTERRUPTED : status;
 }
 
 int
@@ -503,6 +516,7 @@ cli_follow(struct cli *c, const char *runs_path, const uint64_t *numbers, size_t
 	f.runs = xcalloc(n + 1, sizeof(*f.runs));
 	for (size_t i = 0; i < n; i++)
 		f.runs[i].number = numbers[i];
+	f.terminal = isatty(STDOUT_FILENO);
 	f.streams = cli_streams_new(c);
 	follow_loop(&f);
 	cli_streams_free(f.streams);
@@ -572,6 +586,7 @@ cli_log_copy(struct cli *c, const char *path, FILE *out, struct err **err)
 	struct copy k = { .out = out };
 	struct cli_streams *s = cli_streams_new(c);
 	int64_t broken_ms = 0, wait_ms = RETRY_FIRST_MS;
+	unsigned silent = 0;
 	int rc = 0;
 
 	for (;;) {
@@ -598,9 +613,10 @@ cli_log_copy(struct cli *c, const char *path, FILE *out, struct err **err)
 		int64_t now = cli_now_ms();
 		if (k.offset != before || !broken_ms) {
 			broken_ms = now;
-			wait_ms = RETRY_FIRST_MS;
+			wait_ms = k.offset != before ? RETRY_SOON_MS : RETRY_FIRST_MS;
 		}
-		bool passing = k.status == 200 || k.status >= 500 || (k.status == 0 && k.offset);
+		bool passing = k.status == 200 || k.status >= 500 ||
+		               (k.status == 0 && (k.offset || ++silent < SILENT_TRIES));
 		if (!passing || now - broken_ms > GIVE_UP_MS) {
 			rc = k.status ? err_set(err, ERR_DENIED,
 			                    "the gateway refused the log with status %ld", k.status)
@@ -610,7 +626,9 @@ cli_log_copy(struct cli *c, const char *path, FILE *out, struct err **err)
 			break;
 		}
 		pause_until(s, now + wait_ms);
-		wait_ms = wait_ms * 2 < RETRY_MAX_MS ? wait_ms * 2 : RETRY_MAX_MS;
+		wait_ms = wait_ms < RETRY_FIRST_MS     ? RETRY_FIRST_MS
+		          : wait_ms * 2 < RETRY_MAX_MS ? wait_ms * 2
+		                                       : RETRY_MAX_MS;
 	}
 	cli_streams_free(s);
 	free(k.error);

@@ -1,5 +1,6 @@
 /* millrace - the command line. Finds the command, reads its options, runs it. */
 #include "cli.h"
+#include "profile.h"
 
 #include "common/mem.h"
 #include "evaluate/evaluate.h"
@@ -13,21 +14,33 @@ static void
 general_help(FILE *out, const char *noun)
 {
 	fprintf(out, "usage: millrace COMMAND [OPTIONS]\n\n");
-	for (size_t i = 0; i < cli_ncommands; i++) {
-		const struct cli_command *k = cli_commands[i];
-		char name[64];
+	const struct cli_command *k;
+	for (size_t i = 0; (k = cli_command_at(i)); i++) {
+		char name[CLI_NAME_MAX];
 
 		if (noun && strcmp(k->words[0], noun) != 0)
 			continue;
-		snprintf(name, sizeof(name), "%s%s%s%s%s", k->words[0], k->words[1] ? " " : "",
-		    k->words[1] ? k->words[1] : "", k->words[2] ? " " : "",
-		    k->words[2] ? k->words[2] : "");
-		fprintf(out, "  %-20s %s\n", name, k->summary);
+		cli_command_name(name, k);
+		fprintf(out, "  %-29s %s\n", name, k->summary);
 	}
 	fprintf(out, "\noptions of every command:\n");
 	for (const struct cli_opt *o = cli_global_opts; o->name; o++)
 		fprintf(out, "  --%-18s %s\n", o->name, o->help);
 	fprintf(out, "\nmillrace COMMAND --help says more about one command.\n");
+}
+
+/* A global option whose value is the next word. */
+static bool
+takes_word(const char *word)
+{
+	const char *name = word + (word[1] == '-' ? 2 : 1);
+
+	if (strchr(word, '='))
+		return false;
+	for (const struct cli_opt *o = cli_global_opts; o->name; o++)
+		if (strcmp(o->name, name) == 0 || (o->letter && name[0] == o->letter && !name[1]))
+			return o->kind != CLI_FLAG;
+	return true;
 }
 
 /* Moves global options that stand before the command behind it: "millrace --json run list". */
@@ -37,10 +50,8 @@ options_last(int argc, char **argv)
 	int n = 1;
 
 	while (n < argc && argv[n][0] == '-' && strcmp(argv[n], "--help") != 0 &&
-	       strcmp(argv[n], "-h") != 0 && strcmp(argv[n], "--version") != 0) {
-		bool takes = strchr(argv[n], '=') == NULL && strcmp(argv[n], "--json") != 0;
-		n += takes ? 2 : 1;
-	}
+	       strcmp(argv[n], "-h") != 0 && strcmp(argv[n], "--version") != 0)
+		n += takes_word(argv[n]) ? 2 : 1;
 	if (n <= 1 || n >= argc)
 		return;
 	char **copy = xcalloc((size_t)argc, sizeof(*copy));
@@ -51,6 +62,38 @@ options_last(int argc, char **argv)
 		copy[at++] = argv[i];
 	memcpy(argv + 1, copy, (size_t)(argc - 1) * sizeof(*copy));
 	free(copy);
+}
+
+/* No such command: what there is instead; exit status. */
+static int
+unknown(int argc, char **argv)
+{
+	bool wants = argc > 2 &&
+	             (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0);
+	const char *elsewhere = cli_command_elsewhere(argv[1]);
+	const struct cli_command *k;
+
+	for (size_t i = 0; (k = cli_command_at(i)); i++) {
+		if (strcmp(k->words[0], argv[1]) != 0)
+			continue;
+		if (!wants && argc > 2)
+			fprintf(stderr, "millrace: unknown command \"%s %s\"\n", argv[1], argv[2]);
+		general_help(wants ? stdout : stderr, argv[1]);
+		return wants ? CLI_OK : CLI_FAILED;
+	}
+	if (elsewhere)
+		fprintf(stderr, "millrace: there is no \"%s\" here: %s\n", argv[1], elsewhere);
+	else
+		fprintf(stderr, "millrace: unknown command \"%s\": see millrace --help\n", argv[1]);
+	return CLI_FAILED;
+}
+
+static bool
+called_agola(const char *name)
+{
+	const char *slash = name ? strrchr(name, '/') : NULL;
+
+	return name && strcmp(slash ? slash + 1 : name, "agola") == 0;
 }
 
 static int
@@ -78,28 +121,20 @@ run(int argc, char **argv)
 	}
 	const struct cli_command *command =
 	    cli_command_find((const char *const *)argv + 1, (size_t)argc - 1);
-	if (!command) {
-		bool wants = argc > 2 && strcmp(argv[argc - 1], "--help") == 0;
-		for (size_t i = 0; i < cli_ncommands; i++)
-			if (strcmp(cli_commands[i]->words[0], argv[1]) == 0) {
-				if (!wants && argc > 2)
-					fprintf(stderr, "millrace: unknown command \"%s %s\"\n",
-					    argv[1], argv[2]);
-				general_help(wants ? stdout : stderr, argv[1]);
-				return !wants;
-			}
-		fprintf(stderr, "millrace: unknown command \"%s\": see millrace --help\n", argv[1]);
-		return 1;
-	}
+	if (!command)
+		return unknown(argc, argv);
 	int nwords = (int)cli_command_words(command);
 	if (cli_opt_parse(&c, command, argc - 1 - nwords, argv + 1 + nwords, &help, &err)) {
 		fprintf(stderr, "millrace: %s\n", err_msg(err));
 		cli_opt_fini(&c);
 		return 1;
 	}
-	int status = 0;
+	int status = CLI_OK;
+	c.agola = called_agola(argv[0]);
 	if (help)
 		cli_usage(stdout, command);
+	else if (!command->offline && cli_profile_apply(&c, &err))
+		status = cli_fail(steal(&err));
 	else
 		status = command->run(&c);
 	cli_api_free(c.api);

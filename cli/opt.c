@@ -11,6 +11,11 @@ const struct cli_opt cli_global_opts[] = {
 	    "address of the gateway (or MILLRACE_URL; default http://localhost:8000)" },
 	{ "token", 0, CLI_TEXT, false, NULL,
 	    "token of a user or of the administrator (or MILLRACE_TOKEN)" },
+	{ "profile", 0, CLI_TEXT, false, NULL,
+	    "profile of a login (or MILLRACE_PROFILE; default the one of \"profile use\")" },
+	{ "debug", 'd', CLI_FLAG, false, "false", "tell each request on standard error" },
+	{ "detailed-errors", 0, CLI_FLAG, false, "false",
+	    "as Agola's; errors are told in detail anyway" },
 	{ "json", 0, CLI_FLAG, false, "false", "print JSON instead of text" },
 	{ "help", 'h', CLI_FLAG, false, "false", "say what the command does" },
 	{ 0 },
@@ -88,6 +93,16 @@ first_of(const char *a, const char *b, const char *c)
 	return a && *a ? a : b && *b ? b : c;
 }
 
+int
+cli_token_check(const char *token, struct err **err)
+{
+	for (const char *p = token; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return err_set(err, ERR_INVALID,
+			    "the token contains blanks or control characters: copy it again");
+	return 0;
+}
+
 static int
 check_all(struct cli *c, struct err **err)
 {
@@ -101,11 +116,7 @@ check_all(struct cli *c, struct err **err)
 	if (c->nargs > k->max_args)
 		return err_set(err, ERR_INVALID, "unexpected argument \"%s\": see --help",
 		    c->args[k->max_args]);
-	for (const char *p = c->token; *p; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return err_set(err, ERR_INVALID,
-			    "the token contains blanks or control characters: copy it again");
-	return 0;
+	return cli_token_check(c->token, err);
 }
 
 int
@@ -130,6 +141,9 @@ cli_opt_parse(struct cli *c, const struct cli_command *command, int argc, char *
 	c->url =
 	    first_of(cli_get(c, "gateway-url"), getenv("MILLRACE_URL"), "http://localhost:8000");
 	c->token = first_of(cli_get(c, "token"), getenv("MILLRACE_TOKEN"), "");
+	c->url_given = first_of(cli_get(c, "gateway-url"), getenv("MILLRACE_URL"), NULL) != NULL;
+	c->token_given = *c->token != '\0';
+	c->debug = cli_flag(c, "debug");
 	c->json = cli_flag(c, "json");
 	*help = cli_flag(c, "help");
 	return *help ? 0 : check_all(c, err);
@@ -142,6 +156,7 @@ cli_opt_fini(struct cli *c)
 		free(c->values[i].list);
 	free(c->values);
 	free(c->args);
+	json_decref(c->profiles);
 }
 
 static const struct cli_value *
@@ -153,18 +168,29 @@ value_find(const struct cli *c, const char *name)
 	return NULL;
 }
 
+static const struct cli_opt *
+opt_named(const struct cli *c, const char *name)
+{
+	const struct cli_opt *opt = table_find(c->command->opts, name, strlen(name));
+
+	if (!opt)
+		opt = table_find(cli_global_opts, name, strlen(name));
+	MUST(opt);
+	return opt;
+}
+
 const char *
 cli_get(const struct cli *c, const char *name)
 {
 	const struct cli_value *v = value_find(c, name);
 
-	if (v)
-		return v->list[v->n - 1];
-	const struct cli_opt *opt = table_find(c->command->opts, name, strlen(name));
-	if (!opt)
-		opt = table_find(cli_global_opts, name, strlen(name));
-	MUST(opt);
-	return opt->preset;
+	return v ? v->list[v->n - 1] : opt_named(c, name)->preset;
+}
+
+enum cli_opt_kind
+cli_opt_kind_of(const struct cli *c, const char *name)
+{
+	return opt_named(c, name)->kind;
 }
 
 bool

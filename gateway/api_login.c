@@ -385,16 +385,25 @@ static int
 local_login(struct gw_req *rq, struct db *db, struct err **err)
 {
 	const struct login *l = login_of(rq);
+	const char *token_name = json_text(rq->body, "token_name");
 	int rc = gw_password_check(&rq->who.user, db, l->name, l->password, err);
 
 	if (rc == ERR_INVALID)
 		gw_audit_login(rq, db, NULL, text_or_empty(l->name), "refused");
 	if (rc < 0)
 		return rc;
-	rq->login = true;
-	rq->status = 201;
-	rq->reply =
-	    json_pack("{s:s, s:o}", "oauth2_redirect", "", "user", gw_user_json(&rq->who.user));
+	/* A program asks for a token; a browser gets cookies. */
+	if (token_name && *token_name) {
+		rc = gw_token_issue(rq, db, rq->who.user.id, err);
+		if (rc < 0)
+			return rc;
+	} else {
+		rq->login = true;
+		rq->status = 201;
+		rq->reply = json_object();
+	}
+	json_object_set_new(rq->reply, "oauth2_redirect", json_string(""));
+	json_object_set_new(rq->reply, "user", gw_user_json(&rq->who.user));
 	gw_audit_login(rq, db, rq->who.user.id, rq->who.user.name, "done");
 	return 0;
 }

@@ -287,6 +287,29 @@ gw_api_run_get(struct gw_req *rq)
 		gw_rs_run_get(rq->gw->rs, owner, number, NULL, run_got, rq);
 }
 
+static void
+explained(const void *reply, struct err **err, void *arg)
+{
+	struct gw_req *rq = arg;
+
+	if (reply) {
+		gw_reply_json(rq, 200, gw_explain_json(reply));
+		return;
+	}
+	default_slug(*err, ERR_NOTFOUND, "runDoesNotExist");
+	gw_reply_err(rq, err);
+}
+
+void
+gw_api_run_explain(struct gw_req *rq)
+{
+	const char *owner;
+	uint64_t number;
+
+	if (run_of(rq, &owner, &number))
+		gw_rs_run_explain(rq->gw->rs, owner, number, explained, rq);
+}
+
 /* NULL for an action that does not exist. */
 static const char *
 action_of(const json_t *body)

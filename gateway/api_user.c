@@ -151,9 +151,9 @@ parse_token(struct gw_token_new *t, const json_t *body, struct err **err)
 }
 
 int
-gw_api_token_create(struct gw_req *rq, struct db *db, struct err **err)
+gw_token_issue(struct gw_req *rq, struct db *db, const char *user_id, struct err **err)
 {
-	struct gw_token_new t = { .user_id = rq->target.id };
+	struct gw_token_new t = { .user_id = user_id };
 	char token[2 * TOKEN_BYTES + 1];
 
 	if (parse_token(&t, rq->body, err) < 0)
@@ -162,10 +162,16 @@ gw_api_token_create(struct gw_req *rq, struct db *db, struct err **err)
 	crypto_sha256(t.hash, token, sizeof(token) - 1);
 	if (gw_store_token_create(db, &t, err) < 0)
 		return (*err)->code;
-	log_info("token created", LOG_STR("user", rq->target.id), LOG_STR("token", t.name));
+	log_info("token created", LOG_STR("user", user_id), LOG_STR("token", t.name));
 	rq->status = 201;
 	rq->reply = json_pack("{s:s}", "token", token);
 	return 0;
+}
+
+int
+gw_api_token_create(struct gw_req *rq, struct db *db, struct err **err)
+{
+	return gw_token_issue(rq, db, rq->target.id, err);
 }
 
 static bool

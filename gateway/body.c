@@ -30,7 +30,9 @@ const struct gw_body gw_body_account_create = { "CreateUserLA",
 const struct gw_body gw_body_login = { "LoginUser",
 	{ { "remote_source_name", GW_TEXT, "Git host; absent: a user of this server" },
 	    { "login_name", GW_TEXT, "Name there" }, { "username", GW_TEXT, "Same" },
-	    { "password", GW_TEXT, "Password there" } } };
+	    { "password", GW_TEXT, "Password there" },
+	    { "token_name", GW_TEXT, "Answer with an API token of this name, not with cookies" },
+	    { "expires_in", GW_TEXT, "Life of that token, such as 720h" } } };
 
 const struct gw_body gw_body_register = { "RegisterUser",
 	{ { "username", GW_TEXT, "Name of the new user" },

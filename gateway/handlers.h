@@ -18,6 +18,8 @@ int gw_api_user_delete(struct gw_req *rq, struct db *db, struct err **err);
 int gw_api_token_list(struct gw_req *rq, struct db *db, struct err **err);
 int gw_api_token_create(struct gw_req *rq, struct db *db, struct err **err);
 int gw_api_token_delete(struct gw_req *rq, struct db *db, struct err **err);
+/* A new token of the user, as the body says (token_name, scope, expires_in): status and reply. */
+int gw_token_issue(struct gw_req *rq, struct db *db, const char *user_id, struct err **err);
 
 /* api_password.c */
 void gw_api_password_change(struct gw_req *rq);
@@ -95,6 +97,7 @@ void gw_api_createrun(struct gw_req *rq);
 /* api_run.c */
 void gw_api_run_list(struct gw_req *rq);
 void gw_api_run_get(struct gw_req *rq);
+void gw_api_run_explain(struct gw_req *rq);
 void gw_api_run_action(struct gw_req *rq);
 void gw_api_task_get(struct gw_req *rq);
 void gw_api_task_action(struct gw_req *rq);

@@ -229,6 +229,17 @@ gw_rs_run_get(struct gw_rs *rs, const char *owner, uint64_t number, const char *
 }
 
 struct gw_rs_call *
+gw_rs_run_explain(struct gw_rs *rs, const char *owner, uint64_t number, gw_rs_fn fn, void *arg)
+{
+	Millrace__RunExplainRequest q = MILLRACE__RUN_EXPLAIN_REQUEST__INIT;
+
+	q.owner = text(owner);
+	q.number = number;
+	return send_message(
+	    rs, "run.explain", &q.base, &millrace__run_explain_reply__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
 gw_rs_run_action(struct gw_rs *rs, const char *owner, uint64_t number, const char *action,
     gw_rs_fn fn, void *arg)
 {

@@ -43,6 +43,9 @@ struct gw_rs_call *gw_rs_run_list(
 /* -> Millrace__RunState; task_id may be NULL */
 struct gw_rs_call *gw_rs_run_get(struct gw_rs *rs, const char *owner, uint64_t number,
     const char *task_id, gw_rs_fn fn, void *arg);
+/* -> Millrace__RunExplainReply */
+struct gw_rs_call *gw_rs_run_explain(
+    struct gw_rs *rs, const char *owner, uint64_t number, gw_rs_fn fn, void *arg);
 /* -> Millrace__RunState: the new run of a restart, else the run before the change */
 struct gw_rs_call *gw_rs_run_action(struct gw_rs *rs, const char *owner, uint64_t number,
     const char *action, gw_rs_fn fn, void *arg);

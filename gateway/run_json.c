@@ -158,6 +158,29 @@ gw_run_json(const Millrace__RunState *run)
 	return out;
 }
 
+json_t *
+gw_explain_json(const Millrace__RunExplainReply *m)
+{
+	json_t *tasks = json_array();
+
+	for (size_t i = 0; i < m->n_tasks; i++) {
+		const Millrace__TaskExplain *t = m->tasks[i];
+		json_t *executors = json_array();
+
+		for (size_t k = 0; k < t->n_executors; k++)
+			json_array_append_new(
+			    executors, json_pack("{s:o, s:o}", "executor",
+			                   text_json(t->executors[k]->executor), "reason",
+			                   text_json(t->executors[k]->reason)));
+		json_array_append_new(
+		    tasks, json_pack("{s:o, s:o, s:o, s:o, s:o}", "task_id", text_json(t->task_id),
+		               "name", text_json(t->name), "reason", text_json(t->reason),
+		               "executors", executors, "waits_for_run",
+		               t->has_holder ? json_integer((json_int_t)t->holder) : json_null()));
+	}
+	return json_pack("{s:o}", "tasks", tasks);
+}
+
 /* The API's word for a step's type, and its fixed name if it has one. */
 struct step_kind {
 	const char *type, *name;

@@ -54,6 +54,18 @@ rs_labels_fit(const char *have, const char *want)
 }
 
 char *
+rs_labels_missing(const char *have, const char *want)
+{
+	auto_buf b = BUF_INIT;
+	for (; *want; want += strcspn(want, "\n"), want += *want == '\n') {
+		size_t n = strcspn(want, "\n");
+		if (!has(have, want, n))
+			buf_printf(&b, "%s%.*s", b.len ? "\n" : "", (int)n, want);
+	}
+	return xstrdup(buf_str(&b));
+}
+
+char *
 rs_labels_say(const char *labels)
 {
 	auto_buf b = BUF_INIT;

@@ -19,6 +19,8 @@
 int rs_labels_text(char **out, Millrace__Pair *const *pairs, size_t n, struct err **err) MUSTCHECK;
 /* Every label of want is one of have. */
 bool rs_labels_fit(const char *have, const char *want);
+/* Those of want that are not among have, as a text like them; malloc'ed. */
+char *rs_labels_missing(const char *have, const char *want);
 /* For a sentence: "a=b, c=d"; malloc'ed. */
 char *rs_labels_say(const char *labels);
 

@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "runservice/executors.h"
+#include "runservice/explain.h"
 #include "runservice/spec.h"
 #include "runservice/state.h"
 #include "runservice/store.h"
@@ -23,6 +24,7 @@ struct query {
 	/* found */
 	Millrace__RunState **states;
 	size_t nstates;
+	Millrace__RunExplainReply *explained; /* NULL: the run is over */
 	char run_id[ID_LEN + 1], request_id[ID_LEN + 1];
 	void (*fn)(struct rs *rs, struct rpc_call *call, const char *run_id, void *arg);
 	void *arg;
@@ -57,6 +59,7 @@ static void
 free_query(struct query *q)
 {
 	free_states(q);
+	millrace__run_explain_reply__free_unpacked(q->explained, NULL);
 	free(q->owner);
 	free(q->group);
 	free(q->task_id);
@@ -183,6 +186,100 @@ rs_query_get(
 	struct query *q = new_query(rs, call, owner, number, get_work, get_done);
 	q->task_id = task_id && *task_id ? xstrdup(task_id) : NULL;
 	rs_db_submit(rs, "run-get", 0, &q->job);
+}
+
+/* --- why it waits --- */
+
+static Millrace__TaskExplain *
+explain_task(const struct rs_run *run, size_t task, const struct query *q,
+    const struct rs_explain_group *group)
+{
+	char *reason = rs_explain_task(run, task, q->seen, q->nseen, group);
+	const struct rs_task *t = &run->tasks[task];
+	if (!reason)
+		return NULL;
+	Millrace__TaskExplain *m = xmalloc(sizeof(*m));
+	millrace__task_explain__init(m);
+	m->task_id = xstrdup(t->id);
+	m->name = xstrdup(t->name);
+	m->reason = reason;
+	m->has_holder = run->phase == RS_QUEUED && group->holder;
+	m->holder = group->holder;
+	if (!rs_explain_wants_executor(run, task))
+		return m;
+	const struct rs_needs need = rs_scheduler_needs(t);
+	m->executors = xcalloc(RS_LIST_MAX, sizeof(*m->executors));
+	for (size_t i = 0; i < q->nseen && i < RS_LIST_MAX; i++) {
+		Millrace__ExecutorExplain *x = xmalloc(sizeof(*x));
+		millrace__executor_explain__init(x);
+		x->executor = xstrdup(q->seen[i].id);
+		x->reason = rs_explain_executor(&q->seen[i], &need);
+		m->executors[m->n_executors++] = x;
+	}
+	return m;
+}
+
+static Millrace__RunExplainReply *
+explain_run(const struct rs_run *run, const struct query *q, const struct rs_explain_group *group)
+{
+	Millrace__RunExplainReply *m = xmalloc(sizeof(*m));
+	millrace__run_explain_reply__init(m);
+	m->tasks = xcalloc(run->ntasks + 1, sizeof(*m->tasks));
+	for (size_t i = 0; i < run->ntasks; i++) {
+		Millrace__TaskExplain *t = explain_task(run, i, q, group);
+		if (t)
+			m->tasks[m->n_tasks++] = t;
+	}
+	return m;
+}
+
+static int
+explain(struct db *db, void *arg, struct err **err)
+{
+	struct query *q = arg;
+	void *packed = NULL;
+	size_t len = 0;
+	int rc = rs_store_run_find(q->run_id, &packed, &len, db, q->owner, q->number, err);
+	bool over = packed != NULL;
+	free(packed);
+	if (rc != 0 || over)
+		return rc;
+	struct rs_run run;
+	struct rs_explain_group group = { 0 };
+	rc = rs_store_run_load(&run, db, q->run_id, err);
+	if (rc != 0)
+		return rc;
+	rc = rs_store_explain_group(&group.holder, &group.ahead, db, run.group, run.sequence, err);
+	if (rc == 0) {
+		/* Of a try before. */
+		millrace__run_explain_reply__free_unpacked(q->explained, NULL);
+		q->explained = explain_run(&run, q, &group);
+	}
+	rs_run_fini(&run);
+	return rc;
+}
+
+static int
+explain_work(struct db *db, struct rs_job *job, struct err **err)
+{
+	return db_snapshot_run(db, explain, job, err);
+}
+
+static void
+explain_done(struct rs_job *job)
+{
+	struct query *q = (struct query *)job;
+	Millrace__RunExplainReply none = MILLRACE__RUN_EXPLAIN_REPLY__INIT;
+	if (!rs_job_failed(job))
+		rs_reply_pb(job->call, q->explained ? q->explained : &none);
+	free_query(q);
+}
+
+void
+rs_query_explain(struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number)
+{
+	struct query *q = new_query(rs, call, owner, number, explain_work, explain_done);
+	rs_db_submit(rs, "run-explain", 0, &q->job);
 }
 
 /* --- list --- */

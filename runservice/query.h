@@ -13,6 +13,8 @@
 void rs_query_get(
     struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number, const char *task_id);
 void rs_query_list(struct rs *rs, struct rpc_call *call, const Millrace__RunListRequest *req);
+/* Answers call with the RunExplainReply. */
+void rs_query_explain(struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number);
 /* Finds an active run: fn gets its id, or NULL when call was answered with an error, or "" when the
  * run is over and this request (id, "" = none) had been served before. */
 void rs_query_active(struct rs *rs, struct rpc_call *call, const char *owner, uint64_t number,

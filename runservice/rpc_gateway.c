@@ -57,6 +57,17 @@ on_get(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 	millrace__run_get_request__free_unpacked(m, NULL);
 }
 
+static void
+on_explain(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
+{
+	Millrace__RunExplainRequest *m =
+	    rs_gateway_decode(call, &millrace__run_explain_request__descriptor, body, len, rs);
+	if (!m)
+		return;
+	rs_query_explain(rs, call, m->owner, m->number);
+	millrace__run_explain_request__free_unpacked(m, NULL);
+}
+
 /* --- actions: find the run, apply the event, answer --- */
 
 struct action {
@@ -217,6 +228,7 @@ const struct rpc_method rs_rpc_gateway[] = {
 	{ "run.create", on_create, 0 },
 	{ "run.list", on_list, 64 << 10 },
 	{ "run.get", on_get, 8 << 10 },
+	{ "run.explain", on_explain, 8 << 10 },
 	{ "run.action", on_action, 8 << 10 },
 	{ "task.approve", on_approve, 8 << 10 },
 	{ "log.read", on_log_read, 8 << 10 },

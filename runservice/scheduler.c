@@ -11,29 +11,18 @@ rs_scheduler_needs(const struct rs_task *t)
 	    struct rs_needs){ .arch = t->arch, .labels = t->labels, .privileged = t->privileged };
 }
 
-/* One after another, so that the first that nobody meets can be named. */
-static bool
-has_arch(const struct rs_candidate *c, const struct rs_needs *need)
+enum rs_lack
+rs_scheduler_lack(const struct rs_candidate *c, const struct rs_needs *need)
 {
-	return *need->arch == '\0' || strcmp(need->arch, c->arch) == 0;
-}
-
-static bool
-has_labels(const struct rs_candidate *c, const struct rs_needs *need)
-{
-	return has_arch(c, need) && rs_labels_fit(c->labels, need->labels);
-}
-
-bool
-rs_scheduler_fits(const struct rs_candidate *c, const struct rs_needs *need)
-{
-	return has_labels(c, need) && (c->privileged || !need->privileged);
-}
-
-static bool
-has_slot(const struct rs_candidate *c, const struct rs_needs *need)
-{
-	return rs_scheduler_fits(c, need) && c->free > 0;
+	if (*need->arch && strcmp(need->arch, c->arch) != 0)
+		return RS_LACKS_ARCH;
+	if (!rs_labels_fit(c->labels, need->labels))
+		return RS_LACKS_LABELS;
+	if (need->privileged && !c->privileged)
+		return RS_LACKS_PRIVILEGE;
+	if (c->free == 0)
+		return RS_LACKS_SLOT;
+	return c->waiting ? RS_LACKS_NOTHING : RS_LACKS_POLL;
 }
 
 /* More free share of its slots first; compared without division. */
@@ -49,23 +38,12 @@ rs_scheduler_choose(const struct rs_candidate *list, size_t n, const struct rs_n
 {
 	size_t best = RS_NO_CANDIDATE;
 	for (size_t i = 0; i < n; i++) {
-		if (!list[i].waiting || !has_slot(&list[i], need))
+		if (rs_scheduler_lack(&list[i], need) != RS_LACKS_NOTHING)
 			continue;
 		if (best == RS_NO_CANDIDATE || better(&list[i], &list[best]))
 			best = i;
 	}
 	return best;
-}
-
-static bool
-any(const struct rs_candidate *list, size_t n,
-    bool (*is)(const struct rs_candidate *, const struct rs_needs *), const struct rs_needs *need)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (is(&list[i], need))
-			return true;
-	}
-	return false;
 }
 
 char *
@@ -75,17 +53,27 @@ rs_scheduler_no_executor(const struct rs_needs *need, const struct rs_candidate 
 	auto_free char *of =
 	    *need->arch ? xasprintf(" of architecture %s", need->arch) : xstrdup("");
 	auto_free char *with = *labels ? xasprintf(" with the labels %s", labels) : xstrdup("");
+	enum rs_lack least = RS_LACKS_ARCH; /* of the one that comes nearest */
 	if (n == 0)
 		return xstrdup("no executor is connected");
-	if (!any(list, n, has_arch, need))
+	for (size_t i = 0; i < n; i++) {
+		enum rs_lack lack = rs_scheduler_lack(&list[i], need);
+		least = lack > least ? lack : least;
+	}
+	switch (least) {
+	case RS_LACKS_ARCH:
 		return xasprintf("no connected executor has the architecture %s", need->arch);
-	if (!any(list, n, has_labels, need))
+	case RS_LACKS_LABELS:
 		return xasprintf("no connected executor%s has the labels %s", of, labels);
-	if (!any(list, n, rs_scheduler_fits, need))
+	case RS_LACKS_PRIVILEGE:
 		return xasprintf(
 		    "no connected executor%s%s allows privileged containers", of, with);
-	if (!any(list, n, has_slot, need))
+	case RS_LACKS_SLOT:
 		return xstrdup("all slots of the executors that could run it are taken");
+	case RS_LACKS_POLL:
+	case RS_LACKS_NOTHING:
+		break;
+	}
 	return xstrdup("an executor is being asked to take it");
 }
 

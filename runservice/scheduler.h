@@ -31,7 +31,16 @@ struct rs_needs rs_scheduler_needs(const struct rs_task *t);
 
 #define RS_NO_CANDIDATE SIZE_MAX
 
-bool rs_scheduler_fits(const struct rs_candidate *c, const struct rs_needs *need);
+/* The first that stands between an executor and a task, in this order. */
+enum rs_lack {
+	RS_LACKS_ARCH,
+	RS_LACKS_LABELS,
+	RS_LACKS_PRIVILEGE,
+	RS_LACKS_SLOT,
+	RS_LACKS_POLL, /* it does not ask for work at this moment */
+	RS_LACKS_NOTHING
+};
+enum rs_lack rs_scheduler_lack(const struct rs_candidate *c, const struct rs_needs *need);
 /* The least loaded one that waits, fits and has a free slot; first of equals. */
 size_t rs_scheduler_choose(const struct rs_candidate *list, size_t n, const struct rs_needs *need);
 /* Why no executor takes a task that is ready; one sentence, malloc'ed. */

@@ -81,6 +81,11 @@ int rs_store_run_active(struct id **ids, size_t *n, struct db *db, struct err **
 /* Groups whose oldest queued run could start but was not: for the safety sweep. */
 int rs_store_run_stuck(struct id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 
+/* --- store_explain.c --- */
+/* Number of the group's running run (0 = none) and how many queued ones stand before sequence. */
+int rs_store_explain_group(uint64_t *holder, uint64_t *ahead, struct db *db, const char *group,
+    uint64_t sequence, struct err **err) MUSTCHECK;
+
 /* --- store_attempt.c --- */
 struct rs_attempt_row {
 	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];

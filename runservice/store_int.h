@@ -16,6 +16,9 @@ extern const size_t rs_stmts_leader_len, rs_stmts_run_len, rs_stmts_attempt_len,
 extern const struct db_stmt rs_stmts_cache[], rs_stmts_retention[];
 extern const size_t rs_stmts_cache_len, rs_stmts_retention_len;
 
+extern const struct db_stmt rs_stmts_explain[];
+extern const size_t rs_stmts_explain_len;
+
 /* Copies a uuid column. */
 void rs_store_copy_id(char out[ID_LEN + 1], const struct db_result *r, size_t row, const char *col);
 /* Malloc'ed array of a uuid column. */

@@ -33,7 +33,7 @@ static const char settings[] =
 
 static const struct db_stmt *const tables[] = { rs_stmts_leader, rs_stmts_run, rs_stmts_attempt,
 	rs_stmts_secret, rs_stmts_scope, rs_stmts_log, rs_stmts_archive, rs_stmts_outbox,
-	rs_stmts_cache, rs_stmts_retention, rs_stmts_write, NULL };
+	rs_stmts_cache, rs_stmts_retention, rs_stmts_write, rs_stmts_explain, NULL };
 static size_t table_len[ARRAY_LEN(tables)];
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
@@ -46,7 +46,7 @@ fill_lengths(void)
 	const size_t len[] = { rs_stmts_leader_len, rs_stmts_run_len, rs_stmts_attempt_len,
 		rs_stmts_secret_len, rs_stmts_scope_len, rs_stmts_log_len, rs_stmts_archive_len,
 		rs_stmts_outbox_len, rs_stmts_cache_len, rs_stmts_retention_len, rs_stmts_write_len,
-		0 };
+		rs_stmts_explain_len, 0 };
 	memcpy(table_len, len, sizeof(table_len));
 }
 

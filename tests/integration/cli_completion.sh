@@ -9,7 +9,7 @@ offers() {
 
 tap_like "commands" "$(offers "")" 'directrun run .*user .*version '
 tap_is "their second words" "$(offers run l)" "list log "
-tap_is "their third words" "$(offers user token "")" "create delete "
+tap_is "their third words" "$(offers user token "")" "create delete list "
 tap_is "after options in front" "$(offers --json --token x conf)" "config "
 tap_like "options of a command" "$(offers run list --)" '^--username .*--json '
 tap_is "one option" "$(offers directrun start --fol)" "--follow "

@@ -141,9 +141,12 @@ reply_run(const struct gwp_fake *f, struct rpc_call *call, uint64_t number)
 	Millrace__RunState run;
 	Millrace__TaskState task = MILLRACE__TASK_STATE__INIT, *tasks[] = { &task };
 	Millrace__StepState step = MILLRACE__STEP_STATE__INIT, *steps[] = { &step };
+	Millrace__StepState setup = MILLRACE__STEP_STATE__INIT;
 	Millrace__Step spec = MILLRACE__STEP__INIT, *specs[] = { &spec };
 
 	fill_run(f, &run, number);
+	setup.phase = status;
+	task.setup = f->setup_text ? &setup : NULL;
 	step.phase = status;
 	step.has_exit_status = true;
 	spec.type = MILLRACE__STEP_TYPE__STEP_RUN;
@@ -177,6 +180,41 @@ on_get(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 	if (!refuses(fake_of(arg), call, "run.get"))
 		reply_run(arg, call, q->number);
 	millrace__run_get_request__free_unpacked(q, NULL);
+}
+
+/* As long as an executor's name can be. */
+#define EXECUTOR "0123456789012345678901234567890123456789012345678901234567890123"
+
+static void
+on_explain(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
+{
+	static char id[] = GWP_TASK, name[] = "build", deploy[] = "deploy",
+	            reason[] = "no executor is connected", held[] = "waits for run 3",
+	            executor[] = EXECUTOR, refused[] = "has no free slot (of 2)";
+	Millrace__RunExplainRequest *q = millrace__run_explain_request__unpack(NULL, len, body);
+	Millrace__ExecutorExplain x = MILLRACE__EXECUTOR_EXPLAIN__INIT, *executors[] = { &x };
+	Millrace__TaskExplain one = MILLRACE__TASK_EXPLAIN__INIT, two = one,
+	                      *tasks[] = { &one, &two };
+	Millrace__RunExplainReply r = MILLRACE__RUN_EXPLAIN_REPLY__INIT;
+
+	assert_non_null(q);
+	keep_owner(arg, q->owner);
+	x.executor = executor;
+	x.reason = refused;
+	one.task_id = two.task_id = id;
+	one.name = name;
+	one.reason = reason;
+	one.executors = executors;
+	one.n_executors = 1;
+	two.name = deploy;
+	two.reason = held;
+	two.has_holder = true;
+	two.holder = 3;
+	r.tasks = tasks;
+	r.n_tasks = q->number == 1 ? 2 : 0;
+	millrace__run_explain_request__free_unpacked(q, NULL);
+	if (!refuses(arg, call, "run.explain"))
+		reply_with(call, &r.base);
 }
 
 static void
@@ -214,17 +252,18 @@ void
 gwp_answer_log(struct gwp_fake *f, struct rpc_call *call)
 {
 	Millrace__LogReadReply r = MILLRACE__LOG_READ_REPLY__INIT;
-	size_t total = strlen(f->log_text);
+	const char *text = f->log->step < 0 && f->setup_text ? f->setup_text : f->log_text;
+	size_t total = strlen(text);
 	size_t left = f->log->offset < total ? total - f->log->offset : 0;
 	size_t n = left > f->log_step ? f->log_step : left;
 
-	if (n == 0 && !f->log_ended && f->log->wait_ms) {
+	if (n == 0 && !f->log_ended && f->log->wait_ms && text != f->setup_text) {
 		f->held = call;
 		return;
 	}
-	r.data.data = (uint8_t *)(uintptr_t)f->log_text + f->log->offset;
+	r.data.data = (uint8_t *)(uintptr_t)text + f->log->offset;
 	r.data.len = n;
-	r.end = f->log_ended && n == left;
+	r.end = (f->log_ended || text == f->setup_text) && n == left;
 	reply_with(call, &r.base);
 }
 
@@ -276,6 +315,7 @@ static const struct rpc_method methods[] = {
 	{ "run.create", on_create, 0 },
 	{ "run.list", on_list, 0 },
 	{ "run.get", on_get, 0 },
+	{ "run.explain", on_explain, 0 },
 	{ "run.action", on_action, 0 },
 	{ "task.approve", on_approve, 0 },
 	{ "log.read", on_log_read, 0 },

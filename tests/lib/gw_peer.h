@@ -37,6 +37,7 @@ struct gwp_fake {
 	const char *phase, *result; /* of all runs; NULL: running, unknown */
 	struct rpc_call *held;      /* a log.read that waits */
 	const char *log_text;       /* whole log */
+	const char *setup_text;     /* whole log of the setup; NULL: the task has none yet */
 	bool log_ended;
 	size_t log_step; /* bytes given at a time */
 	unsigned nruns;  /* runs that exist, numbered from 1 */

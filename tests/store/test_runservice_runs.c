@@ -40,6 +40,71 @@ assert_states(struct rs_peer *p, uint64_t first, const char *const *want, size_t
 		assert_string_equal(rs_peer_state(p, first + i), want[i]);
 }
 
+/* The first task's explanation, or NULL when no task waits. */
+static Millrace__RunExplainReply *
+explained(struct rs_peer *p, uint64_t number)
+{
+	static char owner[] = RS_PEER_OWNER;
+	Millrace__RunExplainRequest q = MILLRACE__RUN_EXPLAIN_REQUEST__INIT;
+	Millrace__RunExplainReply *reply = NULL;
+
+	q.owner = owner;
+	q.number = number;
+	assert_int_equal(rs_call(p, p->gateway, "run.explain", &q,
+	                     &millrace__run_explain_reply__descriptor, &reply),
+	    0);
+	return reply;
+}
+
+static void
+explains(struct rs_peer *p, uint64_t number, const char *want, uint64_t holder, size_t executors)
+{
+	Millrace__RunExplainReply *reply = explained(p, number);
+
+	if (reply->n_tasks != (want ? 1 : 0))
+		fail_msg("%s, not %s", reply->n_tasks ? reply->tasks[0]->reason : "nothing",
+		    want ? want : "nothing");
+	if (want) {
+		assert_string_equal(reply->tasks[0]->reason, want);
+		assert_int_equal(reply->tasks[0]->has_holder, holder != 0);
+		assert_int_equal(reply->tasks[0]->holder, holder);
+		assert_int_equal(reply->tasks[0]->n_executors, executors);
+	}
+	millrace__run_explain_reply__free_unpacked(reply, NULL);
+}
+
+/* Which run holds the group; which executors were considered. */
+static void
+waiting_is_explained(void **state)
+{
+	struct rs_peer *p = *state;
+	struct rs_executor *ex = &p->ex[0];
+	uint64_t first = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+
+	explains(p, first, "no executor is connected", 0, 0);
+	start(p);
+	struct rs_offer o = take(ex);
+	explains(p, first, "executor ex1 is preparing it", 0, 0);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "running", "sr"), 0);
+	explains(p, first, NULL, 0, 0);
+	uint64_t second = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	uint64_t third = rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	uint64_t other = rs_peer_run(p, "other", rs_peer_one_task, 1, NULL);
+	auto_free char *line = xasprintf(
+	    "its run waits for run %llu of the same group to finish", (unsigned long long)first);
+	auto_free char *behind = xasprintf("%s, and then for 1 more of the group before it", line);
+	explains(p, second, line, first, 0);
+	explains(p, third, behind, first, 0);
+	Millrace__RunExplainReply *reply = explained(p, other);
+	assert_int_equal(reply->n_tasks, 1);
+	assert_int_equal(reply->tasks[0]->n_executors, 1);
+	assert_string_equal(reply->tasks[0]->executors[0]->executor, "ex1");
+	assert_non_null(strstr(reply->tasks[0]->reason, ": ex1 "));
+	millrace__run_explain_reply__free_unpacked(reply, NULL);
+	assert_int_equal(rs_ex_report(ex, &o, 2, "failed", "sf"), 0);
+	explains(p, first, NULL, 0, 0); /* over */
+}
+
 static void
 one_run_of_a_group_at_a_time(void **state)
 {
@@ -177,6 +242,9 @@ labels_choose_executors(void **state)
 	assert_string_equal(rs_peer_task(run, "marked")->wait_reason,
 	    "no connected executor has the labels gpu=yes");
 	millrace__run_state__free_unpacked(run, NULL);
+	explains(p, number,
+	    "no connected executor has the labels gpu=yes: ex1 does not have the labels gpu=yes", 0,
+	    1);
 	p->ex[1].label = "gpu";
 	assert_int_equal(rs_ex_register(&p->ex[1], NULL, 0), 0);
 	marked = take(&p->ex[1]);
@@ -459,6 +527,7 @@ main(void)
 #define TEST(fn_) cmocka_unit_test_setup_teardown(fn_, rs_peer_setup, rs_peer_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(one_run_of_a_group_at_a_time),
+		TEST(waiting_is_explained),
 		TEST(an_approval_keeps_its_group_waiting),
 		TEST(a_newer_run_ends_older_ones),
 		TEST(a_newer_run_takes_the_place_of_one_that_waits),
