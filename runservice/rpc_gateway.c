@@ -10,10 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Leadership, peer and body; the unpacked request, or NULL when the call was answered. */
-static void *
-decode(struct rpc_call *call, const ProtobufCMessageDescriptor *type, const uint8_t *body,
-    size_t len, struct rs *rs)
+void *
+rs_gateway_decode(struct rpc_call *call, const ProtobufCMessageDescriptor *type,
+    const uint8_t *body, size_t len, struct rs *rs)
 {
 	if (strcmp(rpc_call_peer(call), RS_PEER_GATEWAY) != 0) {
 		rs_fail(call, ERR_DENIED, "only a gateway may ask this");
@@ -31,7 +30,7 @@ static void
 on_create(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 {
 	Millrace__RunCreateRequest *m =
-	    decode(call, &millrace__run_create_request__descriptor, body, len, rs);
+	    rs_gateway_decode(call, &millrace__run_create_request__descriptor, body, len, rs);
 	if (m)
 		rs_create(rs, call, m);
 }
@@ -40,7 +39,7 @@ static void
 on_list(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 {
 	Millrace__RunListRequest *m =
-	    decode(call, &millrace__run_list_request__descriptor, body, len, rs);
+	    rs_gateway_decode(call, &millrace__run_list_request__descriptor, body, len, rs);
 	if (!m)
 		return;
 	rs_query_list(rs, call, m);
@@ -51,7 +50,7 @@ static void
 on_get(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 {
 	Millrace__RunGetRequest *m =
-	    decode(call, &millrace__run_get_request__descriptor, body, len, rs);
+	    rs_gateway_decode(call, &millrace__run_get_request__descriptor, body, len, rs);
 	if (!m)
 		return;
 	rs_query_get(rs, call, m->owner, m->number, m->task_id);
@@ -149,7 +148,7 @@ static void
 on_action(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 {
 	Millrace__RunActionRequest *m =
-	    decode(call, &millrace__run_action_request__descriptor, body, len, rs);
+	    rs_gateway_decode(call, &millrace__run_action_request__descriptor, body, len, rs);
 	if (!m)
 		return;
 	act_on(rs, call, m);
@@ -172,7 +171,7 @@ static void
 on_approve(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 {
 	Millrace__TaskApproveRequest *m =
-	    decode(call, &millrace__task_approve_request__descriptor, body, len, rs);
+	    rs_gateway_decode(call, &millrace__task_approve_request__descriptor, body, len, rs);
 	if (!m)
 		return;
 	if (!id_is_valid(m->task_id)) {
@@ -195,7 +194,7 @@ on_log_read(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 {
 	struct rs *rs = arg;
 	Millrace__LogReadRequest *m =
-	    decode(call, &millrace__log_read_request__descriptor, body, len, rs);
+	    rs_gateway_decode(call, &millrace__log_read_request__descriptor, body, len, rs);
 	if (!m)
 		return;
 	rs_logs_read(rs->logs, call, m);
@@ -207,7 +206,7 @@ on_log_delete(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 {
 	struct rs *rs = arg;
 	Millrace__LogDeleteRequest *m =
-	    decode(call, &millrace__log_delete_request__descriptor, body, len, rs);
+	    rs_gateway_decode(call, &millrace__log_delete_request__descriptor, body, len, rs);
 	if (!m)
 		return;
 	rs_logs_delete(rs->logs, call, m);
