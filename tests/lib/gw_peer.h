@@ -38,8 +38,11 @@ struct gwp_fake {
 	struct rpc_call *held;      /* a log.read that waits */
 	const char *log_text;       /* whole log */
 	bool log_ended;
-	size_t log_step; /* bytes given at a time */
-	unsigned nruns;  /* runs that exist, numbered from 1 */
+	size_t log_step;       /* bytes given at a time */
+	unsigned nruns;        /* runs that exist, numbered from 1 */
+	const char *dump_text; /* what an export gives, in pieces of log_step */
+	struct buf loaded;     /* what was written for an import */
+	bool committed;
 };
 
 struct gwp {
