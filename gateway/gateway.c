@@ -7,6 +7,7 @@
 #include "gateway/dump.h"
 #include "gateway/git_server.h"
 #include "gateway/limit.h"
+#include "gateway/log_feed.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
@@ -99,8 +100,10 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	make_pools(gw);
 	gw->git = gw_git_server_new(loop);
 	rc = gw_rs_new(&gw->rs, loop, gw->cfg, err);
-	if (rc == 0)
-		rc = listen_http(gw, err);
+	if (rc < 0)
+		return rc;
+	gw->feed = gw_feed_new(gw->rs);
+	rc = listen_http(gw, err);
 	if (rc < 0)
 		return rc;
 	log_info("listening", LOG_STR("address", gw->cfg->listen),
@@ -152,6 +155,7 @@ gw_stop(void *state)
 	while (any_busy(gw))
 		loop_run_once(gw->loop, 10);
 	end_requests(gw);
+	gw_feed_free(gw->feed);
 	gw_rs_free(gw->rs);
 	gw_git_server_free(gw->git);
 	http_server_free(gw->http);

@@ -13,6 +13,7 @@
 struct http_server;
 struct gw_rs;
 struct gw_git_server;
+struct gw_feed;
 struct gw_limit;
 struct gw_githost_ops;
 struct gw_req;
@@ -42,6 +43,7 @@ struct gateway {
 	unsigned maintenance;                 /* GW_SERVICE_*: not served */
 	int64_t maintenance_read_ms;          /* 0 = never */
 	struct gw_rs *rs;
+	struct gw_feed *feed; /* of logs */
 	struct gw_git_server *git;
 	struct gw_req *requests; /* all that are not answered yet */
 	unsigned followers;      /* log streams among them */

@@ -1,0 +1,349 @@
+/*
+ * Direct runs: what is pushed, what becomes of it, and who may not.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/rpc.h"
+#include "gateway.pb-c.h"
+#include "gateway/gateway.h"
+#include "tests/lib/gw_peer.h"
+
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Runs a shell script while the loop turns; its exit status. */
+static int
+script(struct gwp *f, const char *text)
+{
+	auto_free char *full = xasprintf("cd %s && exec >>log 2>&1 && export HOME=$PWD "
+	                                 "GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 "
+	                                 "GIT_AUTHOR_NAME=n GIT_AUTHOR_EMAIL=e "
+	                                 "GIT_COMMITTER_NAME=n GIT_COMMITTER_EMAIL=e "
+	                                 "URL=http://127.0.0.1:%d/repos/%s && %s",
+	    f->dir, f->port, f->user_id, text);
+	char sh[] = "sh", c[] = "-c";
+	char *argv[] = { sh, c, full, NULL };
+	int64_t deadline = clock_mono_ms() + 3 * GWP_WAIT_MS;
+	int status = -1;
+	pid_t pid;
+
+	assert_int_equal(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ), 0);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (clock_mono_ms() > deadline) {
+			kill(pid, SIGKILL);
+			fail_msg("script hangs: %s", text);
+		}
+		loop_run_once(f->loop, 5);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static char *
+read_whole(const struct gwp *f, const char *name)
+{
+	auto_free char *path = xasprintf("%s/%s", f->dir, name);
+	auto_err err = NULL;
+	char *out = NULL;
+	size_t n;
+
+	if (config_read_file(&out, &n, path, 1 << 20, &err) < 0)
+		fail_msg("%s", err_msg(err));
+	return out;
+}
+
+static void
+must(struct gwp *f, const char *text)
+{
+	if (script(f, text) != 0) {
+		auto_free char *log = read_whole(f, "log");
+
+		fail_msg("script failed: %s\n%s", text, log);
+	}
+}
+
+#define REPO "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+#define DEFINITION                                                                                 \
+	"runs:\\n- name: one\\n  tasks:\\n  - name: t\\n    runtime: {containers: [{image: "       \
+	"b}]}\\n"                                                                                  \
+	"    steps: [{clone: }, {run: make}]\\n- name: two\\n  when: {tag: v1}\\n  tasks:\\n"      \
+	"  - name: t\\n    runtime: {containers: [{image: b}]}\\n    steps: [{run: make}]\\n"
+
+/* A repository with one commit, its hash in $dir/sha. */
+static void
+commit_definition(struct gwp *f, const char *file, const char *text)
+{
+	auto_free char *s =
+	    xasprintf("rm -rf w && git init -q -b master w && cd w && mkdir .agola && "
+	              "printf '%s' >%s && echo x >x && git add -A && "
+	              "git commit -qm m && git rev-parse HEAD | tr -d '\\n' >../sha",
+	        text, file);
+
+	must(f, s);
+}
+
+static char *
+createrun_body(struct gwp *f, const char *field, const char *value, const char *message)
+{
+	auto_free char *sha = read_whole(f, "sha");
+	auto_free char *path = xasprintf("%s/%s", f->user_id, REPO);
+	auto_json *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:[s], s:{s:s}}", "repo_uuid", REPO,
+	    "repo_path", path, "commit_sha", sha, "message", message, field, value,
+	    "pull_request_ref_regexes", "refs/pull/(\\d+)/head", "variables", "dockerauth",
+	    "c2VjcmV0");
+
+	return json_print(j);
+}
+
+static void
+direct_run(void **state)
+{
+	struct gwp *f = *state;
+	auto_free char *body = NULL;
+	auto_json *j = NULL;
+	const Millrace__RunSpec *spec;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	body = createrun_body(f, "branch", "master", "agola direct run");
+	j = gwp_json(f, "POST", "/user/createrun", f->token, body, 201);
+	assert_int_equal(json_array_size(json_object_get(j, "runs")), 1);
+	assert_int_equal(json_int(json_array_get(json_object_get(j, "runs"), 0), "number", 0), 1);
+	assert_string_equal(
+	    json_text(json_array_get(json_object_get(j, "runs"), 0), "name"), "one");
+	assert_int_equal(json_array_size(json_object_get(j, "warnings")), 1); /* two */
+	assert_int_equal(f->rs.create->n_runs, 1);
+	spec = f->rs.create->runs[0];
+	assert_int_equal(spec->n_setup_errors, 0);
+	assert_int_equal(spec->tasks[0]->n_steps, 2);
+	assert_int_equal(f->rs.create->n_variables, 1);
+	assert_string_equal(f->rs.create->variables[0]->value, "c2VjcmV0");
+	/* The tree can be cloned and fetched again by hash, as the clone step does. */
+	must(f, "git clone -q $URL/" REPO ".git c && cd c && git fetch -q origin refs/heads/master "
+	        "&& git checkout -q $(cat ../sha) && cmp x ../w/x");
+	must(f, "git -c protocol.version=0 clone -q --depth 1 $URL/" REPO ".git d && cmp d/x w/x");
+}
+
+static void
+direct_run_kinds(void **state)
+{
+	struct gwp *f = *state;
+	static const struct {
+		const char *field, *value, *ref, *group;
+		int nruns;
+	} cases[] = {
+		{ "tag", "v1", "refs/tags/v1", "tag/v1", 2 },
+		{ "ref", "refs/pull/1/head", "refs/pull/1/head", "pr/1", 1 },
+		{ "branch", "feature/x", "refs/heads/feature/x", "branch/feature%2Fx", 1 },
+	};
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yaml", DEFINITION);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *push =
+		    xasprintf("cd w && git push -q -f $URL/" REPO ".git HEAD:%s", cases[i].ref);
+		auto_free char *body = createrun_body(f, cases[i].field, cases[i].value, "message");
+		auto_free char *group = xasprintf("/user/%s/%s", f->user_id, cases[i].group);
+
+		must(f, push);
+		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
+		assert_int_equal(f->rs.create->n_runs, cases[i].nruns);
+		assert_string_equal(f->rs.create->runs[0]->group, group);
+	}
+}
+
+static void
+broken_definitions(void **state)
+{
+	struct gwp *f = *state;
+	static const struct {
+		const char *file, *text, *error;
+	} cases[] = {
+		{ ".agola/config.yml", "runs:\\n- nam: x\\n", ".agola/config.yml:2:" },
+		{ ".agola/config.jsonnet", "{}", ".agola/config.jsonnet:1:1: " },
+		{ ".agola/other.yml", "runs: []", "config.yml" },
+	};
+
+	gwp_make_bob(f);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *body = NULL;
+
+		commit_definition(f, cases[i].file, cases[i].text);
+		must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+		body = createrun_body(f, "branch", "master", "m");
+		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
+		assert_int_equal(f->rs.create->n_runs, 1);
+		assert_string_equal(f->rs.create->runs[0]->name, "Setup Error");
+		assert_true(f->rs.create->runs[0]->n_setup_errors >= 1);
+		assert_non_null(strstr(f->rs.create->runs[0]->setup_errors[0], cases[i].error));
+	}
+}
+
+static void
+refused_by_the_runservice(void **state)
+{
+	struct gwp *f = *state;
+	auto_free char *body = NULL;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	body = createrun_body(f, "branch", "master", "m");
+	f->rs.code = ERR_INVALID;
+	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
+	/* The second try was a visible run with the reason. */
+	assert_int_equal(f->rs.calls, 2);
+	assert_string_equal(f->rs.create->runs[0]->name, "Setup Error");
+	assert_non_null(strstr(f->rs.create->runs[0]->setup_errors[0], "as the test wants"));
+}
+
+static void
+bad_createruns(void **state)
+{
+	struct gwp *f = *state;
+	auto_json *j = NULL;
+	auto_free char *body = NULL;
+	auto_free char *other = NULL;
+	auto_free char *missing = NULL;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	body = createrun_body(f, "branch", "master", "m");
+	/* Nothing was pushed. */
+	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
+	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	assert_int_equal(json_parse(&j, body, strlen(body), NULL), 0);
+	json_object_set_new(
+	    j, "commit_sha", json_string("0123456789012345678901234567890123456789"));
+	missing = json_print(j);
+	gwp_expect(f, "POST", "/user/createrun", f->token, missing, 400, "[]");
+	json_object_set_new(
+	    j, "repo_path", json_string("11111111-2222-4333-8444-555555555555/" REPO));
+	other = json_print(j);
+	gwp_expect(f, "POST", "/user/createrun", f->token, other, 401, "[]");
+	assert_int_equal(f->rs.calls, 0);
+}
+
+static void
+git_doors(void **state)
+{
+	struct gwp *f = *state;
+	auto_free char *base = NULL;
+	auto_free char *path = NULL;
+
+	gwp_make_bob(f);
+	base = xasprintf("!/repos/%s/" REPO ".git", f->user_id);
+	path = xasprintf("%s/info/refs?service=git-shell", base);
+	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
+	for (const char *const *p =
+	         (const char *const[]){ "!/repos/bob/" REPO
+	                                ".git/info/refs?service=git-receive-pack",
+	             "!/repos/" REPO "/" REPO ".git/info/refs?service=git-receive-pack",
+	             "!/repos/%2e%2e/" REPO ".git/info/refs?service=git-receive-pack", NULL };
+	     *p; p++)
+		gwp_expect(f, "GET", *p, NULL, NULL, 404, NULL);
+	for (const char *const *p =
+	         (const char *const[]){ "x.git", "..%2fx.git", REPO, "%2e%2e.git", NULL };
+	     *p; p++) {
+		auto_free char *bad =
+		    xasprintf("!/repos/%s/%s/info/refs?service=git-receive-pack", f->user_id, *p);
+		struct gwp_answer a = gwp_call(f, "GET", bad, NULL, NULL);
+
+		assert_in_range(a.status, 400, 404);
+		gwp_answer_fini(&a);
+	}
+	free(path);
+	path = xasprintf("%s/git-upload-pack", base);
+	gwp_expect(f, "POST", path, NULL, "0000", 404, NULL); /* does not exist yet */
+	free(path);
+	path = xasprintf("%s/info/refs", base);
+	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
+	free(path);
+	/* Nothing of all that made a directory outside data/repos/<user>. */
+	assert_int_equal(script(f, "test ! -e data/repos || test -z \"$(ls data/repos)\""), 0);
+	path = xasprintf("%s/info/refs?service=git-receive-pack", base);
+	gwp_expect(f, "GET", path, NULL, NULL, 200, NULL);
+	free(path);
+	path = xasprintf("%s/raw/master/nothing", base);
+	gwp_expect(f, "GET", path, NULL, NULL, 404, NULL);
+	free(path);
+	path = xasprintf("%s/git-receive-pack", base);
+	gwp_expect(f, "POST", path, NULL, "00zzgarbage", 500, NULL);
+}
+
+static void
+raw_files(void **state)
+{
+	struct gwp *f = *state;
+	auto_free char *path = NULL;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", "runs: []");
+	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	path = xasprintf("!/repos/%s/" REPO ".git/raw/master/.agola/config.yml", f->user_id);
+	gwp_expect(f, "GET", path, NULL, NULL, 200, "runs: []");
+	free(path);
+	path = xasprintf("!/repos/%s/" REPO ".git/raw/--help/x", f->user_id);
+	gwp_expect(f, "GET", path, NULL, NULL, 404, NULL);
+}
+
+/* Broken objects are refused, and forced pushes, many files and compressed requests work. */
+static void
+pushes(void **state)
+{
+	struct gwp *f = *state;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", "runs: []");
+	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	/* A large push goes in chunks, a fetch with many "have" lines is compressed. */
+	must(f, "cd w && head -c 3000000 /dev/urandom >big && git add big && git commit -qm big && "
+	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	must(f, "git clone -q $URL/" REPO ".git c && cmp w/big c/big && cd c && "
+	        "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 0; do git commit -q "
+	        "--allow-empty -m $i$j || exit 1; done; done; "
+	        "cd ../w && echo y >y && git add y && git commit -qm y && "
+	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master && cd ../c && "
+	        "git fetch -q && git -c protocol.version=0 fetch -q && "
+	        "git cat-file -e origin/master:y");
+	must(f, "cd w && git commit -q --amend -m other && "
+	        "git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	/* A tree with an entry named .git. */
+	must(f, "cd w && b=$(git hash-object -w x) && "
+	        "t=$(printf '100644 blob %s\\t.git\\n' $b | git mktree) && "
+	        "c=$(git commit-tree -m evil $t) && "
+	        "! git push -q -f $URL/" REPO ".git $c:refs/heads/evil");
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, gwp_setup, gwp_teardown)
+	const struct CMUnitTest tests[] = {
+		T(direct_run),
+		T(direct_run_kinds),
+		T(broken_definitions),
+		T(refused_by_the_runservice),
+		T(bad_createruns),
+		T(git_doors),
+		T(raw_files),
+		T(pushes),
+	};
+
+	crypto_init();
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
