@@ -24,10 +24,15 @@ struct gw_git_child {
 	int in, out, err;
 };
 
-/* argv[0] is "git". Without want_in the child reads /dev/null. protocol: value of GIT_PROTOCOL or
- * NULL. */
+/* How a client is served; NULL and zeroes: like any. */
+struct gw_git_access {
+	const char *protocol; /* value of GIT_PROTOCOL */
+	const char *space;    /* it sees the refs of this namespace alone, and what they reach */
+	uint64_t input_max;   /* bytes of a push's pack; 0 = GW_GIT_PUSH_MAX_TEXT */
+};
+/* argv[0] is "git". Without want_in the child reads /dev/null. access may be NULL. */
 int gw_git_spawn(struct gw_git_child *out, const char *const *argv, bool want_in,
-    const char *protocol, struct err **err) MUSTCHECK;
+    const struct gw_git_access *access, struct err **err) MUSTCHECK;
 void gw_git_kill(const struct gw_git_child *c); /* SIGKILL to the whole group */
 void gw_git_close(struct gw_git_child *c);      /* our ends of the pipes */
 /* Waits for the end of the child and closes everything. Exit status, or 128 + signal. */

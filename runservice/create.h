@@ -9,7 +9,7 @@
 #include "runservice/runservice.h"
 
 #define RS_CREATE_RUNS_MAX 100
-#define RS_CREATE_VARIABLES_MAX 1000
+#define RS_CREATE_VARIABLES_MAX 1200 /* a user's 1000, and two of the gateway's for each run */
 
 /* Takes req over. */
 void rs_create(struct rs *rs, struct rpc_call *call, Millrace__RunCreateRequest *req);

@@ -404,6 +404,8 @@ gwp_setup(void **state)
 		.rpc_key_file = xasprintf("%s/key", f->dir),
 		.admin_token = xstrdup(GWP_ADMIN),
 		.data_dir = xasprintf("%s/data", f->dir),
+		.repository_dir = xasprintf("%s/data/repos", f->dir),
+		.repository_quota = 1 << 30,
 		.db_threads = 2,
 		.session_ms = 3600000 };
 	start_gateway(f);
@@ -442,6 +444,7 @@ gwp_teardown(void **state)
 	free(f->cfg.rpc_key_file);
 	free(f->cfg.admin_token);
 	free(f->cfg.data_dir);
+	free(f->cfg.repository_dir);
 	free(f->user_id);
 	free(f->token);
 	assert_int_equal(system(cmd), 0); /* NOLINT(cert-env33-c): a test */

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/crypto.h"
+#include "common/http_server.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/rpc.h"
@@ -129,7 +130,7 @@ direct_run(void **state)
 	spec = f->rs.create->runs[0];
 	assert_int_equal(spec->n_setup_errors, 0);
 	assert_int_equal(spec->tasks[0]->n_steps, 2);
-	assert_int_equal(f->rs.create->n_variables, 1);
+	assert_int_equal(f->rs.create->n_variables, 3); /* and the run's URL and token */
 	assert_string_equal(f->rs.create->variables[0]->value, "c2VjcmV0");
 	/* The tree can be cloned and fetched again by hash, as the clone step does. */
 	must(f, "git clone -q $URL/" REPO ".git c && cd c && git fetch -q origin refs/heads/master "
@@ -328,6 +329,271 @@ pushes(void **state)
 	        "! git push -q -f $URL/" REPO ".git $c:refs/heads/evil");
 }
 
+/* What the tasks of the n-th run of the last create get as an environment variable, as the
+ * runservice will resolve it. */
+static const char *
+task_variable(struct gwp *f, size_t run, const char *name)
+{
+	const Millrace__RunCreateRequest *q = f->rs.create;
+	const Millrace__TaskSpec *t = q->runs[run]->tasks[0];
+
+	for (size_t i = 0; i < t->n_environment; i++) {
+		if (strcmp(t->environment[i]->name, name) != 0)
+			continue;
+		assert_null(t->environment[i]->value->literal);
+		for (size_t k = 0; k < q->n_variables; k++) {
+			if (strcmp(q->variables[k]->name, t->environment[i]->value->variable) == 0)
+				return q->variables[k]->value;
+		}
+	}
+	fail_msg("no %s", name);
+	return NULL;
+}
+
+/* The clone URL of a run, at this process's port; malloc'ed. */
+static char *
+clone_url(struct gwp *f, size_t run)
+{
+	const char *url = task_variable(f, run, "AGOLA_REPOSITORY_URL");
+	static const char public[] = "http://ci.example.org:8000/";
+
+	assert_int_equal(strncmp(url, public, strlen(public)), 0);
+	assert_null(strstr(url, REPO));
+	/* The token is masked by itself too. */
+	assert_non_null(strstr(url, task_variable(f, run, "MILLRACE_REPOSITORY_TOKEN")));
+	return xasprintf("http://127.0.0.1:%d/%s", f->port, url + strlen(public));
+}
+
+static void
+push_and_run(struct gwp *f, const char *branch)
+{
+	auto_free char *push =
+	    xasprintf("cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/%s", branch);
+	auto_free char *body = createrun_body(f, "branch", branch, "m");
+
+	must(f, push);
+	gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
+}
+
+/* A run's tasks clone with a token that opens that run's commit and nothing else. */
+static void
+run_tokens(void **state)
+{
+	struct gwp *f = *state;
+	auto_free char *url = NULL, *cmd = NULL, *first = NULL, *second = NULL;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	push_and_run(f, "master");
+	/* The repository's id is nowhere in what the runservice stores in the clear or shows. */
+	for (size_t i = 0; i < f->rs.create->runs[0]->n_static_environment; i++)
+		assert_null(strstr(f->rs.create->runs[0]->static_environment[i]->value, REPO));
+	for (size_t i = 0; i < f->rs.create->n_variables; i++)
+		assert_null(strstr(f->rs.create->variables[i]->value, REPO));
+	url = clone_url(f, 0);
+	first = read_whole(f, "sha");
+	/* As the clone step does. */
+	cmd = xasprintf("rm -rf c d && T=%s && git clone -q $T c && cd c && "
+	                "git fetch -q origin refs/heads/master && git checkout -q %s && "
+	                "cmp x ../w/x && cd .. && git clone -q --depth 1 $T d && cmp d/x w/x",
+	    url, first);
+	must(f, cmd);
+	/* The branch goes elsewhere; the run keeps its commit, and sees nothing of the other. */
+	must(f, "cd w && echo secret >s && git add s && git commit -qm s && "
+	        "git rev-parse HEAD | tr -d '\\n' >../sha && git push -q -f $URL/" REPO
+	        ".git HEAD:refs/heads/master HEAD:refs/heads/hidden");
+	second = read_whole(f, "sha");
+	free(cmd);
+	cmd = xasprintf(
+	    "rm -rf c && T=%s && git clone -q $T c && cd c && test $(git rev-parse HEAD) = %s && "
+	    "test $(git ls-remote $T | wc -l) = 2 && "
+	    "for v in 0 1 2; do for r in %s refs/heads/hidden refs/namespaces/x; do "
+	    "git -c protocol.version=$v fetch -q $T $r && exit 1; done; done; "
+	    "! git cat-file -e %s && ! git push -q $T HEAD:refs/heads/mine && "
+	    "! git push -q $T HEAD:refs/heads/master",
+	    url, first, second, second);
+	must(f, cmd);
+	free(cmd);
+	/* Who knows the id does not see what runs were made of, and cannot change it. */
+	must(f, "test -z \"$(git ls-remote $URL/" REPO ".git | grep namespaces)\"");
+	must(f, "cd w && S=$(ls ../data/repos/*/" REPO ".git/refs/namespaces | head -n 1) && "
+	        "! git push -q -f $URL/" REPO ".git HEAD:refs/namespaces/$S/refs/heads/master");
+	/* Each run has its own. */
+	push_and_run(f, "master");
+	cmd = clone_url(f, 0);
+	assert_string_not_equal(cmd, url);
+}
+
+static void
+expect_status(struct gwp *f, const char *path, int status)
+{
+	struct gwp_answer a = gwp_call(f, "GET", path, NULL, NULL);
+
+	if (a.status != status)
+		fail_msg("%s: %d, not %d", path, a.status, status);
+	assert_null(strstr(buf_str(&a.body), REPO));
+	gwp_answer_fini(&a);
+}
+
+/* A token of another owner, a changed one, one for another use: none opens anything. */
+static void
+bad_tokens(void **state)
+{
+	struct gwp *f = *state;
+	auto_free char *eve = NULL, *token = NULL, *path = NULL;
+
+	gwp_make_bob(f);
+	gwp_make_user(f, "eve", &eve, NULL);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	push_and_run(f, "master");
+	token = xstrdup(task_variable(f, 0, "MILLRACE_REPOSITORY_TOKEN"));
+#define REFS "/info/refs?service=git-upload-pack"
+	path = xasprintf("!/repos/%s/%s.git" REFS, f->user_id, token);
+	expect_status(f, path, 200);
+	free(path);
+	path = xasprintf("!/repos/%s/%s.git" REFS, eve, token);
+	expect_status(f, path, 404);
+	free(path);
+	path = xasprintf("!/repos/%s/%s.git/raw/master/x", f->user_id, token);
+	expect_status(f, path, 404);
+	free(path);
+	path = xasprintf("!/repos/%s/%s.git/info/refs?service=git-receive-pack", f->user_id, token);
+	expect_status(f, path, 403);
+	for (size_t i = 0; i < strlen(token); i += 31) {
+		char was = token[i];
+
+		token[i] = was == '0' ? '1' : '0';
+		free(path);
+		path = xasprintf("!/repos/%s/%s.git" REFS, f->user_id, token);
+		expect_status(f, path, 404);
+		token[i] = was;
+	}
+}
+
+/* Who does not know a repository's id reads nothing, and what he makes is his own affair: it takes
+ * nothing from others and is bounded. */
+static void
+strangers(void **state)
+{
+	struct gwp *f = *state;
+	struct gwp_answer a;
+	auto_free char *path = NULL;
+	auto_free char *after = NULL;
+	unsigned made = 0;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	push_and_run(f, "master");
+	path = xasprintf("!/repos/%s/bbbbbbbb-bbbb-4ccc-8ddd-000000000000.git" REFS, f->user_id);
+	expect_status(f, path, 404);
+	assert_int_equal(script(f, "test $(ls data/repos/* | wc -l) = 1"), 0);
+	for (int status = 200; status == 200; made++) {
+		free(path);
+		path = xasprintf("!/repos/%s/bbbbbbbb-bbbb-4ccc-8ddd-%012u.git/info/refs?service="
+		                 "git-receive-pack",
+		    f->user_id, made);
+		a = gwp_call(f, "GET", path, NULL, NULL);
+		status = a.status;
+		if (status != 200) {
+			assert_int_equal(status, 429);
+			after = gwp_header(&a, "Retry-After");
+			assert_non_null(after);
+		}
+		gwp_answer_fini(&a);
+	}
+	assert_in_range(made, 2, GW_REPO_NEW_BURST + 2);
+	/* What is there goes on. */
+	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/more");
+}
+
+static void
+quotas(void **state)
+{
+	struct gwp *f = *state;
+
+	gwp_make_bob(f);
+	f->cfg.repository_quota = 3 << 20;
+	gwp_restart(f);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	push_and_run(f, "master");
+	/* One push that is more than what is left. */
+	must(f, "cd w && head -c 4000000 /dev/urandom >big && git add big && git commit -qm big && "
+	        "! git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	must(f, "cd w && git reset -q --hard HEAD^ && head -c 2000000 /dev/urandom >big && "
+	        "git add big && git commit -qm big && "
+	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	/* Several together. */
+	must(f, "cd w && git commit -q --amend -m other && head -c 2000000 /dev/urandom >big2 && "
+	        "git add big2 && git commit -qm big2 && "
+	        "! git push -q $URL/" REPO ".git HEAD:refs/heads/more");
+	/* What no run was made from yet counts by itself. */
+	must(f,
+	    "cd w && git push -q $URL/bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee.git HEAD^:refs/heads/x");
+	f->cfg.repository_quota = 1 << 20;
+	gwp_restart(f);
+	must(f, "cd w && ! git push -q $URL/" REPO ".git :refs/heads/nothing && "
+	        "git ls-remote $URL/" REPO ".git | grep -q refs/heads/master");
+}
+
+/* Two gateways with one repository_dir and the same keys: what one received, the other serves and
+ * runs; a token of one opens at the other. */
+static void
+any_gateway(void **state)
+{
+	struct gwp *f = *state;
+	struct gw_config cfg;
+	auto_free char *data = NULL, *url = NULL, *body = NULL, *cmd = NULL;
+	auto_err err = NULL;
+	void *second = NULL, *first;
+	int port;
+
+	gwp_make_bob(f);
+	must(f, "head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n' >k && chmod 600 k");
+	f->cfg.cookie_key_file = f->cfg.secret_key_file = xasprintf("%s/k", f->dir);
+	gwp_restart(f);
+	data = xasprintf("%s/data2", f->dir);
+	cfg = f->cfg;
+	cfg.data_dir = data;
+	if (gw_start(&second, f->loop, &cfg, &err) < 0)
+		fail_msg("%s", err_msg(err));
+	port = f->port;
+	first = f->gw;
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	/* The run is asked of the other, and its tasks clone from the first. */
+	f->gw = second;
+	f->port = http_server_port(((struct gateway *)second)->http);
+	body = createrun_body(f, "branch", "master", "m");
+	gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
+	must(f, "git clone -q $URL/" REPO ".git c2 && cmp c2/x w/x");
+	f->gw = first;
+	f->port = port;
+	url = clone_url(f, 0);
+	cmd = xasprintf("git clone -q %s c1 && cmp c1/x w/x", url);
+	must(f, cmd);
+	gw_stop(second);
+	free(f->cfg.secret_key_file);
+	f->cfg.cookie_key_file = f->cfg.secret_key_file = NULL;
+}
+
+/* Names of variables that the server gives are nobody else's. */
+static void
+own_variables(void **state)
+{
+	struct gwp *f = *state;
+	auto_free char *body = NULL, *bad = NULL;
+	auto_json *j = NULL;
+
+	gwp_make_bob(f);
+	commit_definition(f, ".agola/config.yml", DEFINITION);
+	push_and_run(f, "master");
+	body = createrun_body(f, "branch", "master", "m");
+	assert_int_equal(json_parse(&j, body, strlen(body), NULL), 0);
+	json_object_set_new(j, "variables", json_pack("{s:s}", "millrace.repository.0.url", "x"));
+	bad = json_print(j);
+	gwp_expect(f, "POST", "/user/createrun", f->token, bad, 400, "[]");
+}
+
 int
 main(void)
 {
@@ -341,6 +607,12 @@ main(void)
 		T(git_doors),
 		T(raw_files),
 		T(pushes),
+		T(run_tokens),
+		T(bad_tokens),
+		T(strangers),
+		T(quotas),
+		T(any_gateway),
+		T(own_variables),
 	};
 
 	crypto_init();

@@ -103,7 +103,7 @@ only_uuids_become_paths(void **state)
 		assert_null(path);
 	}
 	ok(gw_repo_path(&path, "/d", OWNER, REPO, &err), &err);
-	assert_string_equal(path, "/d/repos/" OWNER "/" REPO ".git");
+	assert_string_equal(path, "/d/" OWNER "/" REPO ".git");
 	free(path);
 }
 
