@@ -105,6 +105,13 @@ fail(struct transfer *t, struct err **err)
 	gw_reply_err(rq, err);
 }
 
+/* Takes err over. */
+static void
+fail_with(struct transfer *t, struct err *err)
+{
+	fail(t, &err);
+}
+
 /* NULL: the request was answered. */
 static struct transfer *
 transfer_new(struct gw_req *rq)
@@ -181,7 +188,7 @@ read_done(void *arg)
 	if (t->gone || t->rq->gw->stopping)
 		gone(t);
 	else if (t->err)
-		fail(t, &(struct err *){ steal(&t->err) });
+		fail_with(t, steal(&t->err));
 	else
 		have_piece(t, buf_str(&piece), piece.len, t->offset + piece.len >= t->size);
 	buf_free(&piece);
@@ -222,7 +229,7 @@ begin(struct transfer *t)
 	struct gw_req *rq = t->rq;
 
 	if (rq->err) {
-		fail(t, &(struct err *){ steal(&rq->err) });
+		fail_with(t, steal(&rq->err));
 	} else if (rq->gw->stopping || http_req_gone(rq->http)) {
 		gone(t);
 	} else {
@@ -342,7 +349,7 @@ import_done(void *arg)
 
 	gw_req_back(rq);
 	if (rq->err)
-		fail(t, &(struct err *){ steal(&rq->err) });
+		fail_with(t, steal(&rq->err));
 	else if (!t->runs)
 		imported(t);
 	else if (rq->gw->stopping)

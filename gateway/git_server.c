@@ -256,9 +256,13 @@ static void
 hide_path(struct buf *said, const char *path)
 {
 	const char *id = strrchr(path, '/') + 1;
+	char *at = said->data;
 
-	for (char *at = said->data; at && (at = strstr(at, id));)
-		memset(at, '*', strlen(id));
+	while (at) {
+		at = strstr(at, id);
+		if (at)
+			memset(at, '*', strlen(id));
+	}
 }
 
 static void

@@ -408,7 +408,7 @@ run_tokens(void **state)
 	    "rm -rf c && T=%s && git clone -q $T c && cd c && test $(git rev-parse HEAD) = %s && "
 	    "test $(git ls-remote $T | wc -l) = 2 && "
 	    "for v in 0 1 2; do for r in %s refs/heads/hidden refs/namespaces/x; do "
-	    "git -c protocol.version=$v fetch -q $T $r && exit 1; done; done; "
+	    "if git -c protocol.version=$v fetch -q $T $r; then exit 1; fi; done; done && "
 	    "! git cat-file -e %s && ! git push -q $T HEAD:refs/heads/mine && "
 	    "! git push -q $T HEAD:refs/heads/master",
 	    url, first, second, second);
