@@ -33,10 +33,10 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIE -pthread -I. -I$(B)/gen -I$(B)/gen/proto $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL := -pie -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage) $(LDFLAGS)
-LIBS_ALL := $(PKG_LIBS) -lnng -lre2 -lstdc++ -lm
+LIBS_ALL := $(PKG_LIBS) -lnng -lre2 -ljsonnet -lstdc++ -lm
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
 
-LIBDIRS := common proto rundef gateway runservice executor toolbox cli
+LIBDIRS := common proto rundef evaluate gateway runservice executor toolbox cli
 PROTOS := $(wildcard proto/*.proto)
 GEN_PROTO_C := $(PROTOS:proto/%.proto=$(B)/gen/proto/%.pb-c.c)
 GEN_PROTO_H := $(PROTOS:proto/%.proto=$(B)/gen/proto/%.pb-c.h)
@@ -46,8 +46,10 @@ obj_of = $(patsubst %.c,$(B)/obj/%.o,$(call src_of,$(1)))
 lib_objs_proto := $(GEN_PROTO_C:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 lib_objs_gateway := $(B)/obj/gen/gateway_schema.o
 lib_objs_runservice := $(B)/obj/gen/runservice_schema.o
+# The shims of RE2 and libjsonnet are C++.
+lib_objs_common := $(patsubst common/%.cc,$(B)/obj/common/%.o,$(wildcard common/*.cc))
 lib_objs_rundef := $(patsubst rundef/%.cc,$(B)/obj/rundef/%.o,$(wildcard rundef/*.cc))
-# RE2's shim is C++: needed by rundef only.
+lib_objs_evaluate := $(patsubst evaluate/%.cc,$(B)/obj/evaluate/%.o,$(wildcard evaluate/*.cc)) $(B)/obj/gen/evaluate_std.o
 
 define lib_rule
 $(B)/lib/lib$(1).a: $(call obj_of,$(1)) $(lib_objs_$(1))
@@ -62,10 +64,10 @@ BINS := $(DAEMONS:%=$(BIN)/millrace-%) $(BIN)/millrace $(BIN)/millrace-toolbox
 .PHONY: all
 all: $(BINS)
 
-libs_gateway := gateway rundef proto common
+libs_gateway := gateway rundef evaluate proto common
 libs_runservice := runservice proto common
 libs_executor := executor proto common
-libs_cli := cli rundef common
+libs_cli := cli rundef evaluate common
 libpaths = $(patsubst %,$(B)/lib/lib%.a,$(1))
 link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_ALL)
 
@@ -85,7 +87,7 @@ ZSTD_A := $(shell gcc -print-file-name=libzstd.a 2>/dev/null)
 TOOLBOX_SRC := $(wildcard toolbox/*.c) $(wildcard proto/*.c)
 $(BIN)/millrace-toolbox: $(TOOLBOX_SRC) $(wildcard toolbox/*.h proto/*.h) Makefile
 	$(call say,MUSL,$@)
-	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Os -ffunction-sections -fdata-sections \
+	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -ffunction-sections -fdata-sections \
 	  -fstack-protector-strong -I. -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu \
 	  -static -Wl,--gc-sections -s -o $@ $(TOOLBOX_SRC) $(ZSTD_A)
 
@@ -116,10 +118,16 @@ $(B)/gen/%_schema.c: $(wildcard gateway/schema/*.sql) $(wildcard runservice/sche
 	$(call say,SCHEMA,$@)
 	$(Q)mkdir -p $(@D) && sh common/schema2c.sh $* $(sort $(wildcard $*/schema/*.sql)) >$@
 
+$(B)/gen/evaluate_std.c: evaluate/std.libsonnet evaluate/std2c.sh
+	$(call say,STD,$@)
+	$(Q)mkdir -p $(@D) && sh evaluate/std2c.sh $< >$@
+
 # --- tests ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 PROP := $(patsubst tests/prop/%.c,$(B)/tests/%,$(wildcard tests/prop/prop_*.c))
 STORE := $(patsubst tests/store/%.c,$(B)/tests/%,$(wildcard tests/store/test_*.c))
+# Programs that integration scripts call.
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 TEST_LIBS := $(call libpaths,$(LIBDIRS))
 TEST_HELPERS := $(patsubst tests/lib/%.c,$(B)/obj/tests/lib/%.o,$(wildcard tests/lib/*.c))
 define test_rule
@@ -127,7 +135,7 @@ $(B)/tests/%: $(B)/obj/tests/$(1)/%.o $(TEST_HELPERS) $(TEST_LIBS)
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_ALL) -lcmocka
 endef
-$(foreach k,unit prop store,$(eval $(call test_rule,$(k))))
+$(foreach k,unit prop store tools,$(eval $(call test_rule,$(k))))
 # A fuzz target replays its corpus; with SAN=fuzzer-no-link,... libFuzzer drives it (make fuzz).
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_MAIN := $(if $(findstring fuzzer,$(SAN)),,$(B)/obj/tests/fuzz/replay.o)
@@ -140,7 +148,7 @@ $(FUZZ): $(B)/tests/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(TEST_LIBS)
 # T=pattern chooses tests by name; the runner (tests/run.sh) finds the programs by their sources.
 RUN_TESTS = T='$(T)' TEST_BUILD=$(B) SAN='$(SAN)' tests/run.sh
 .PHONY: tests stores fuzzers check check-fast
-tests: $(UNIT) $(PROP) $(FUZZ)
+tests: $(UNIT) $(PROP) $(FUZZ) $(TOOLS)
 fuzzers: $(FUZZ)
 stores: $(STORE)
 check-fast:

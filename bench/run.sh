@@ -150,14 +150,13 @@ YAML
 	row idle_memory/toolbox MB "$(awk -v k="$kb" 'BEGIN { printf "%.2f", k / 1024 }')" "" - "<= 0.5"
 }
 
-# The container's clock is the host's: the first step prints when it wrote. What is submitted was pushed before.
-bench_cold() {
-	local i from at dir=$MILLRACE_HOME/repos/cold ours=$MILLRACE_HOME/ours theirs=$MILLRACE_HOME/theirs image body id user
-	: >"$ours"
-	: >"$theirs"
-	repo cold <<'YAML'
+# The container's clock is the host's: the first step prints when it wrote. What is submitted was pushed before. Nothing else runs
+# in that time: no client asks, and the containers of the run before are gone.
+bench_submit() {
+	local i from dir=$MILLRACE_HOME/repos/submit image body id user
+	repo submit <<'YAML'
 runs:
-  - name: cold
+  - name: submit
     tasks: [{name: task, runtime: {containers: [{image: debian:bookworm}]}, steps: [{run: {name: first, tty: false, command: "date +%s%N"}}]}]
 YAML
 	user=$(api GET /user | jq -r .id)
@@ -166,18 +165,50 @@ YAML
 	body=$(jq -nc --arg id "$id" --arg path "$user/$id" --arg sha "$(git -C "$dir" rev-parse HEAD)" \
 		'{repo_uuid: $id, repo_path: $path, branch: "bench", commit_sha: $sha, message: "bench"}')
 	image=$(engine_cli image ls -q millrace/base | head -n 1)
-	for ((i = 0; i < ROUNDS * 5; i++)); do
-		"$B/bare" first "${MILLRACE_ENGINE#unix://}" "$image" 1 >>"$theirs"
-		from=$(now_ns)
-		api POST /user/createrun "$body" >/dev/null
-		at=
-		until [ -n "$at" ]; do
-			NUMBER=$(api GET "/users/$MILLRACE_USER/runs?limit=1" | jq -r '.[0] | select(.phase == "finished") | .number')
-			[ -z "$NUMBER" ] || at=$(api GET "/users/$MILLRACE_USER/runs/$NUMBER/tasks/$(task_json task | jq -r .id)/logs?step=0" | grep -oE '[0-9]{19}')
-		done
-		awk -v a="$at" -v b="$from" 'BEGIN { printf "%.3f\n", (a - b) / 1e6 }' >>"$ours"
+	if wanted submit_cold; then
+		submit_row cold "$body" "$image" "<= 1.15"
+	fi
+	if wanted submit_warm; then
+		daemon stop executor
+		printf '%s\n' "warm_containers: 2" "warm_free_memory: 0" >>"$MILLRACE_HOME/conf/executor.yml"
+		daemon start executor
+		submitted "$body" >/dev/null
+		submit_row warm "$body" "$image" "<= 0.15"
+		daemon stop executor
+		sed -i '/^warm_/d' "$MILLRACE_HOME/conf/executor.yml"
+		daemon start executor
+	fi
+}
+our_containers() {
+	engine_cli ps -aq --filter "label=millrace.executor=$MILLRACE_EXECUTOR" "$@" | wc -l
+}
+# submitted BODY: ms from the submission's sending to the first byte; returns when all of the run is gone.
+submitted() {
+	local from at
+	from=$("$B/submit" "$MILLRACE_PORT" "$MILLRACE_TOKEN" /api/v1alpha/user/createrun <<<"$1")
+	sleep 1
+	until NUMBER=$(api GET "/users/$MILLRACE_USER/runs?limit=1" | jq -r '.[0] | select(.phase == "finished") | .number') && [ -n "$NUMBER" ] &&
+		[ "$(our_containers --filter label=millrace.role=main)" = 0 ]; do
+		sleep 0.1
 	done
-	row submit_cold ms "$(median <"$ours")" "engine: create, start, exec" "$(median <"$theirs")" "<= 1.15"
+	at=$(api GET "/users/$MILLRACE_USER/runs/$NUMBER/tasks/$(task_json task | jq -r .id)/logs?step=0" | grep -oE '[0-9]{19}')
+	awk -v a="$at" -v b="$from" 'BEGIN { printf "%.3f\n", (a - b) / 1e6 }'
+}
+# submit_row KIND BODY IMAGE AIM
+submit_row() {
+	local i ours=$MILLRACE_HOME/ours theirs=$MILLRACE_HOME/theirs
+	: >"$ours"
+	: >"$theirs"
+	for ((i = 0; i < ROUNDS * 5; i++)); do
+		"$B/bare" first "${MILLRACE_ENGINE#unix://}" "$3" 1 >>"$theirs"
+		until [ "$1" = cold ] || [ "$(curl -sS "http://127.0.0.1:$((MILLRACE_PORT + 6))/metrics" |
+			awk '$1 == "millrace_executor_warm_containers" { print $2 }')" -ge 1 ]; do
+			sleep 0.1
+		done
+		sleep 0.3
+		submitted "$2" >>"$ours"
+	done
+	row "submit_$1" ms "$(median <"$ours")" "engine: create, start, exec" "$(median <"$theirs")" "$4"
 }
 
 bench_step() {
@@ -302,24 +333,26 @@ YAML
 # --- the runservice alone, with executors that are played ---
 
 claims() {
-	as_bench "$PG_BIN/pgbench" -n -M prepared -h "$PG_SOCKET" -c "$1" -j "$1" -T 3 -f "$MILLRACE_HOME/claim.sql" millrace 2>/dev/null |
+	as_bench "$PG_BIN/pgbench" -n -M prepared -h "$PG_SOCKET" -c "$1" -j "$1" -T 3 -f - millrace <"$MILLRACE_HOME/claim.sql" 2>/dev/null |
 		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
 }
 as_bench() {
 	(cd / && runuser -u postgres -- "$@")
 }
+# Executors of the drive before are gone, but their polls are held for a while yet: a runservice that knows none of them.
 drive_tasks() {
+	daemon stop runservice >&2
+	daemon start runservice >&2
 	"$B/drive" tasks "tcp://127.0.0.1:$((MILLRACE_PORT + 5))" "$MILLRACE_HOME/secrets/executors" "$MILLRACE_HOME/secrets/rpc-key" "$@"
 }
 bench_runservice() {
 	local i one=() many=() claim=() after=() p50=() p99=() speed a b
 	PG_BIN=$(dirname "$(find /usr/lib/postgresql -path '*/bin/pgbench' | tail -n 1)")
-	PG_SOCKET=$MILLRACE_HOME/postgres/socket
+	PG_SOCKET=$(sql 'show unix_socket_directories')
 	sql "create table if not exists claims (id int primary key, owner text); insert into claims select g from generate_series(1, 100000) g on conflict do nothing" >/dev/null
 	# One row, found by its key, becomes somebody's: as durable as the cluster makes it.
 	# shellcheck disable=SC2016
 	printf '%s\n' '\set id random(1, 100000)' "update claims set owner = 'somebody' where id = :id;" >"$MILLRACE_HOME/claim.sql"
-	chmod 755 "$MILLRACE_HOME" "$MILLRACE_HOME/claim.sql"
 	daemon stop executor
 	keys
 	for ((i = 0; i < ROUNDS; i++)); do
@@ -507,7 +540,7 @@ main() {
 	if any_wanted idle_memory; then bench_memory; fi
 	if any_wanted dispatch tasks tasks_batched history; then bench_runservice; fi
 	if any_wanted fleet; then bench_fleet; fi
-	if any_wanted submit_cold; then bench_cold; fi
+	if any_wanted submit_cold submit_warm; then bench_submit; fi
 	if any_wanted step; then bench_step; fi
 	if any_wanted save_workspace restore_workspace; then bench_workspace; fi
 	if any_wanted log_latency log_throughput; then bench_log; fi

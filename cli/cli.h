@@ -183,6 +183,6 @@ extern const struct cli_command cli_user_create, cli_user_passwordlink, cli_user
     cli_user_list, cli_user_token_create, cli_user_token_delete, cli_directrun_start, cli_run_list,
     cli_run_show, cli_run_log, cli_run_stop, cli_run_cancel, cli_run_restart, cli_run_approve,
     cli_run_follow, cli_log_get, cli_log_delete, cli_config_check, cli_config_schema,
-    cli_completion, cli_version;
+    cli_config_show, cli_completion, cli_version;
 
 #endif

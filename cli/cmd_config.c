@@ -1,55 +1,43 @@
 /* config check: the run definition language without a server. */
-#include "cli.h"
+#include "definition.h"
 
 #include "common/mem.h"
-#include "rundef/rundef.h"
 
-#include <errno.h>
 #include <string.h>
 
-static const char *const default_files[] = { ".agola/config.yml", ".agola/config.yaml",
-	".agola/config.json" };
-
-/* At most one byte more than the language allows, so that it can say so itself. */
+/* The number behind the last colon before *n, which *n becomes. */
 static int
-file_read(struct buf *out, const char *name, struct err **err)
+last_number(const char *text, size_t *n)
 {
-	FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
-
-	if (!f)
-		return err_set_errno(err, errno, "open %s", name);
-	while (out->len <= RUNDEF_SIZE_MAX) {
-		char *at = buf_reserve(out, 65536);
-		size_t n = fread(at, 1, 65536, f);
-
-		out->len += n;
-		if (n == 0)
-			break;
-	}
-	int failed = ferror(f) ? errno : 0;
-	if (f != stdin)
-		fclose(f);
-	return failed ? err_set_errno(err, failed, "read %s", name) : 0;
+	while (*n > 0 && text[*n - 1] != ':')
+		(*n)--;
+	int number = (int)strtol(text + *n, NULL, 10);
+	*n -= *n > 0;
+	return number;
 }
 
-static const char *
-default_file(void)
+/* "FILE:LINE:COL: Jsonnet: ..." as a diagnostic. */
+static json_t *
+problem_json(const char *problem)
 {
-	for (size_t i = 0; i < ARRAY_LEN(default_files); i++) {
-		FILE *f = fopen(default_files[i], "re");
-		if (!f)
-			continue;
-		fclose(f);
-		return default_files[i];
-	}
-	return NULL;
+	const char *end = strstr(problem, ": Jsonnet: ");
+
+	MUST(end);
+	size_t n = (size_t)(end - problem);
+	int column = last_number(problem, &n);
+	int line = last_number(problem, &n);
+	return json_pack("{s:s,s:s%,s:i,s:i,s:s,s:s}", "severity", "error", "file", problem, n,
+	    "line", line, "column", column, "path", "", "message", end + 2);
 }
 
 static json_t *
-diags_json(const char *file, const struct rundef_diags *d, bool valid)
+diags_json(const struct cli_definition *def, bool valid)
 {
+	const struct rundef_diags *d = &def->diags;
 	json_t *list = json_array();
 
+	if (def->problem)
+		json_array_append_new(list, problem_json(def->problem));
 	for (size_t i = 0; i < d->n; i++) {
 		const struct rundef_diag *x = &d->list[i];
 		json_t *o = json_pack("{s:s,s:i,s:i,s:s,s:s}", "severity",
@@ -61,64 +49,71 @@ diags_json(const char *file, const struct rundef_diags *d, bool valid)
 		if (o)
 			json_array_append_new(list, o);
 	}
-	return json_pack("{s:s,s:b,s:I,s:I,s:o}", "file", file, "valid", valid, "errors",
-	    (json_int_t)d->errors, "dropped", (json_int_t)d->dropped, "diagnostics", list);
+	return json_pack("{s:s,s:b,s:I,s:I,s:o}", "file", def->file, "valid", valid, "errors",
+	    (json_int_t)d->errors + (def->problem ? 1 : 0), "dropped", (json_int_t)d->dropped,
+	    "diagnostics", list);
 }
 
 static int
-config_check(struct cli *c)
+report(const struct cli *c, const struct cli_definition *d, json_t *list)
 {
-	struct err *err = NULL;
-	const char *file = c->nargs ? c->args[0] : default_file();
-	const char *shown = file && strcmp(file, "-") == 0 ? "<stdin>" : file;
-	auto_buf text = BUF_INIT;
-	struct rundef *def = NULL;
-	struct rundef_diags diags = { 0 };
+	bool strict = cli_flag(c, "strict") && (d->diags.n || d->diags.dropped);
+	bool valid = d->valid && !strict;
 
-	if (!file) {
-		err_set(&err, ERR_NOTFOUND,
-		    "there is no .agola/config.yml, .yaml or .json here: name a file");
-		return cli_fail(err);
-	}
-	size_t n = strlen(file);
-	if ((n > 8 && strcmp(file + n - 8, ".jsonnet") == 0) ||
-	    (n > 5 && strcmp(file + n - 5, ".star") == 0)) {
-		err_set(&err, ERR_INVALID,
-		    "%s: only .yml, .yaml and .json can be checked; pass the generated output to "
-		    "\"config check -\"",
-		    file);
-		return cli_fail(err);
-	}
-	if (file_read(&text, file, &err))
-		return cli_fail(err);
-	bool valid = rundef_parse(&def, &diags, buf_str(&text), text.len) == 0;
-	if (cli_flag(c, "strict") && (diags.n || diags.dropped))
-		valid = false;
 	if (c->json) {
-		auto_json *j = diags_json(shown, &diags, valid);
-		cli_print_json(j);
+		json_array_append_new(list, diags_json(d, valid));
 	} else {
-		auto_buf out = BUF_INIT;
-		rundef_diags_print(&out, &diags, shown);
-		fputs(buf_str(&out), stderr);
+		cli_definition_complain(d);
 		if (valid)
-			printf("%s: valid\n", shown);
+			printf("%s: valid\n", d->name);
 	}
-	rundef_free(def);
-	rundef_diags_fini(&diags);
 	return valid ? 0 : 1;
 }
 
+static int
+check_file(const struct cli *c, const char *file, const struct cli_context *x, json_t *list)
+{
+	struct cli_definition d = { 0 };
+	struct err *err = NULL;
+	int rc = cli_definition_load(&d, c, file, x, &err);
+
+	rc = rc < 0 ? cli_fail(err) : report(c, &d, list);
+	cli_definition_fini(&d);
+	return rc;
+}
+
+/* All files are checked, whatever is wrong with the first ones. */
+static int
+config_check(struct cli *c)
+{
+	auto_json *list = json_array();
+	struct cli_context x;
+	struct err *err = NULL;
+	int worst;
+
+	if (cli_context_parse(&x, c, &err) < 0)
+		return cli_fail(err);
+	worst = check_file(c, c->nargs ? c->args[0] : NULL, &x, list);
+	for (size_t i = 1; i < c->nargs; i++)
+		worst |= check_file(c, c->args[i], &x, list);
+	/* Of one file alone it is no list. */
+	if (c->json && (c->nargs > 1 || json_array_size(list)))
+		cli_print_json(c->nargs > 1 ? list : json_array_get(list, 0));
+	cli_context_fini(&x);
+	return worst;
+}
+
 static const struct cli_opt check_opts[] = {
+	CLI_DEFINITION_OPTS,
 	{ "strict", 0, CLI_FLAG, false, "false", "warnings fail as errors do" },
 	{ 0 },
 };
 const struct cli_command cli_config_check = {
 	.words = { "config", "check" },
-	.args = "[FILE]",
-	.max_args = 1,
+	.args = "[FILE...]",
+	.max_args = SIZE_MAX,
 	.opts = check_opts,
 	.run = config_check,
-	.summary = "check a run definition without a server; FILE \"-\" reads standard input",
+	.summary = "check run definitions without a server; FILE \"-\" reads standard input",
 	.example = "millrace config check .agola/config.yml",
 };

@@ -17,6 +17,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_log_get,
 	&cli_log_delete,
 	&cli_config_check,
+	&cli_config_show,
 	&cli_config_schema,
 	&cli_user_create,
 	&cli_user_passwordlink,

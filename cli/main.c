@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "common/mem.h"
+#include "evaluate/evaluate.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -109,6 +110,9 @@ run(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+	if (eval_is_child(argc, argv))
+		return eval_child();
+
 	int status = run(argc, argv);
 
 	/* What could not be written was not said. */

@@ -47,6 +47,18 @@ crypto_hmac_sha256(
 	MUST(HMAC(EVP_sha256(), key, (int)key_len, p, n, out, &len) != NULL);
 }
 
+void
+crypto_digest(char out[CRYPTO_DIGEST_TEXT], const char *name, const void *p, size_t n)
+{
+	uint8_t sum[EVP_MAX_MD_SIZE];
+	const EVP_MD *digest = EVP_get_digestbyname(name);
+	unsigned len = 0;
+
+	_Static_assert(CRYPTO_DIGEST_TEXT > 2 * EVP_MAX_MD_SIZE, "room for every digest");
+	MUST(digest && EVP_Digest(p, n, sum, &len, digest, NULL) == 1);
+	crypto_hex(out, sum, len);
+}
+
 bool
 crypto_equal(const void *a, const void *b, size_t n)
 {

@@ -33,6 +33,11 @@ int crypto_unhex(
 bool crypto_password_hash(char out[CRYPTO_PASSWORD_LEN], const char *password);
 bool crypto_password_ok(const char *hash, const char *password);
 
+/* The digest of this name (OpenSSL's: "SHA1", "SHA512", "SHA3-512") in hexadecimal; out holds
+ * CRYPTO_DIGEST_TEXT. The first call loads it, later ones of the same name open no file. */
+#define CRYPTO_DIGEST_TEXT (2 * 64 + 1)
+void crypto_digest(char out[CRYPTO_DIGEST_TEXT], const char *name, const void *p, size_t n);
+
 /* Incremental SHA-256. */
 struct crypto_hash;
 struct crypto_hash *crypto_hash_new(void);

@@ -13,11 +13,13 @@
 
 #define DESCRIPTORS 65536u
 
-enum action { ACT_RUN, ACT_CHECK, ACT_KEYS, ACT_VERSION, ACT_HELP };
+/* Up to ACT_COMMAND they need the configuration. */
+enum action { ACT_RUN, ACT_CHECK, ACT_COMMAND, ACT_KEYS, ACT_VERSION, ACT_HELP };
 
 struct arguments {
 	enum action action;
 	const char *config;
+	const char *command; /* its argument */
 	bool debug;
 };
 
@@ -28,7 +30,6 @@ static const struct option options[] = {
 	{ "version", no_argument, NULL, 'v' },
 	{ "debug", no_argument, NULL, 'd' },
 	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
 };
 
 const char *
@@ -38,8 +39,10 @@ daemon_version(void)
 }
 
 static void
-usage(FILE *out, const char *name)
+usage(FILE *out, const struct daemon_spec *spec)
 {
+	const char *name = spec->name;
+
 	fprintf(out,
 	    "usage: %s --config FILE [--debug]\n"
 	    "       %s --check-config --config FILE\n"
@@ -51,21 +54,34 @@ usage(FILE *out, const char *name)
 	    "  --version            print the version\n"
 	    "  --help               print this\n",
 	    name, name);
+	if (spec->command != NULL)
+		fprintf(out, "  --%s %s  %s\n", spec->command->option, spec->command->arg,
+		    spec->command->help);
 }
 
 static bool
-parse(struct arguments *a, int argc, char **argv)
+parse(struct arguments *a, int argc, char **argv, const struct daemon_command *command)
 {
+	struct option list[ARRAY_LEN(options) + 2] = { 0 };
 	int c;
 
+	memcpy(list, options, sizeof(options));
+	if (command != NULL)
+		list[ARRAY_LEN(options)] =
+		    (struct option){ command->option, required_argument, NULL, 'X' };
+
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread */
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:h", list, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			a->config = optarg;
 			break;
 		case 'C':
 			a->action = ACT_CHECK;
+			break;
+		case 'X':
+			a->action = ACT_COMMAND;
+			a->command = optarg;
 			break;
 		case 'k':
 			a->action = ACT_KEYS;
@@ -87,7 +103,7 @@ parse(struct arguments *a, int argc, char **argv)
 		fprintf(stderr, "%s: unexpected argument \"%s\"\n", argv[0], argv[optind]);
 		return false;
 	}
-	if (a->config == NULL && (a->action == ACT_RUN || a->action == ACT_CHECK)) {
+	if (a->config == NULL && a->action <= ACT_COMMAND) {
 		fprintf(stderr, "%s: --config FILE is missing\n", argv[0]);
 		return false;
 	}
@@ -180,6 +196,11 @@ run_with_config(const struct daemon_spec *spec, const struct arguments *a)
 		status = 1;
 	} else if (a->action == ACT_CHECK) {
 		printf("%s: valid\n", a->config);
+	} else if (a->action == ACT_COMMAND) {
+		if (spec->command->run(cfg, a->command, &err) != 0) {
+			fprintf(stderr, "%s: %s\n", spec->name, err_msg(err));
+			status = 1;
+		}
 	} else {
 		status = run(spec, cfg);
 	}
@@ -205,13 +226,13 @@ daemon_main(int argc, char **argv, const struct daemon_spec *spec)
 {
 	struct arguments a = { .action = ACT_RUN };
 
-	if (!parse(&a, argc, argv)) {
-		usage(stderr, spec->name);
+	if (!parse(&a, argc, argv, spec->command)) {
+		usage(stderr, spec);
 		return 2;
 	}
 	switch (a.action) {
 	case ACT_HELP:
-		usage(stdout, spec->name);
+		usage(stdout, spec);
 		return 0;
 	case ACT_VERSION:
 		printf("%s %s\n", spec->name, daemon_version());
@@ -221,6 +242,7 @@ daemon_main(int argc, char **argv, const struct daemon_spec *spec)
 		return 0;
 	case ACT_RUN:
 	case ACT_CHECK:
+	case ACT_COMMAND:
 		break;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -50,6 +50,7 @@ struct db_param {
 struct db_options {
 	const char *conninfo;
 	const char *schema;                  /* search_path */
+	const char *settings;                /* "-c name=value ...", or NULL */
 	const struct db_stmt *const *tables; /* statement tables, NULL-terminated list */
 	const size_t *table_len;
 };
@@ -59,7 +60,9 @@ struct db *db_new(const struct db_options *opt);
 void db_free(struct db *db); /* NULL allowed */
 
 /* Executes a prepared statement by name. *out may be NULL when no rows are wanted. Outside
- * db_tx_run() each call is its own transaction. */
+ * db_tx_run() each call is its own transaction. Inside, one whose rows are not wanted is only sent
+ * (pipelined): the next one that waits for rows, or the commit, reads its answer and returns its
+ * failure. So a transaction costs as many round trips as it asks for rows, and one. */
 int db_exec(struct db_result **out, struct db *db, const char *stmt, const struct db_param *params,
     size_t nparams, struct err **err) MUSTCHECK;
 #define db_query(out, db, err, stmt, ...)                                                          \
@@ -77,6 +80,8 @@ int db_exec_sql(struct db_result **out, struct db *db, const char *sql, struct e
 #define DB_TX_TRIES 5
 typedef int (*db_tx_fn)(struct db *db, void *arg, struct err **err);
 int db_tx_run(struct db *db, db_tx_fn fn, void *arg, struct err **err) MUSTCHECK;
+/* Inside a transaction: it can no longer commit. */
+bool db_tx_failed(const struct db *db);
 /* Runs fn, which only reads, on one snapshot of all rows: without it each statement sees what was
  * committed before it. Inside db_tx_run() fn is simply called. Retries like db_tx_run(). */
 int db_snapshot_run(struct db *db, db_tx_fn fn, void *arg, struct err **err) MUSTCHECK;

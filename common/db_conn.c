@@ -33,8 +33,8 @@ check_conninfo(const char *conninfo, struct err **err)
 }
 
 int
-db_conn_params(
-    struct db_conn_params *out, const char *conninfo, const char *schema, struct err **err)
+db_conn_params(struct db_conn_params *out, const char *conninfo, const char *schema,
+    const char *settings, struct err **err)
 {
 	int rc = check_conninfo(conninfo, err);
 	if (rc != 0)
@@ -42,8 +42,9 @@ db_conn_params(
 	MUST(schema == NULL || db_name_ok(schema));
 	int n = snprintf(out->options, sizeof(out->options),
 	    "-c statement_timeout=15000 -c lock_timeout=5000 "
-	    "-c idle_in_transaction_session_timeout=30000 -c client_min_messages=warning%s%s",
-	    schema ? " -c search_path=" : "", schema ? schema : "");
+	    "-c idle_in_transaction_session_timeout=30000 -c client_min_messages=warning%s%s%s%s",
+	    schema ? " -c search_path=" : "", schema ? schema : "", settings ? " " : "",
+	    settings ? settings : "");
 	MUST(n > 0 && (size_t)n < sizeof(out->options));
 	/* Later entries win over what conninfo says. */
 	const char *const pairs[DB_CONN_PARAMS][2] = {

@@ -18,11 +18,12 @@ struct db_result {
 struct db_conn_params {
 	const char *keys[DB_CONN_PARAMS + 1];
 	const char *values[DB_CONN_PARAMS + 1];
-	char options[256];
+	char options[512];
 };
-/* schema NULL: no search_path. ERR_INVALID when conninfo cannot be parsed; never quotes it. */
+/* schema NULL: no search_path; settings NULL: none more. ERR_INVALID when conninfo cannot be
+ * parsed; never quotes it. */
 int db_conn_params(struct db_conn_params *out, const char *conninfo, const char *schema,
-    struct err **err) MUSTCHECK;
+    const char *settings, struct err **err) MUSTCHECK;
 
 /* [a-z_][a-z0-9_]*, so that it needs no quoting anywhere. */
 bool db_name_ok(const char *s);

@@ -208,7 +208,7 @@ start_connecting(struct db_listen *l)
 {
 	struct db_conn_params params;
 	auto_err e = NULL;
-	if (db_conn_params(&params, l->conninfo, NULL, &e) != 0) {
+	if (db_conn_params(&params, l->conninfo, NULL, NULL, &e) != 0) {
 		failed(l, err_msg(e));
 		return;
 	}

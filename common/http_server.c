@@ -31,6 +31,9 @@
 /* Read ahead of a client that sends its next request while one is answered; one that sends more is
  * hung up on. */
 #define AHEAD_MAX (64u << 10)
+#define BULK_FROM (16u << 10) /* bytes of a body after which it is read in larger pieces */
+#define BULK_PIECE (64u << 10)
+#define BULK_MAX (256u << 10) /* in one turn of the loop */
 /* So much of a body that is too large is swallowed, so that the client gets to read the refusal. */
 #define SWALLOW_MAX (64u << 20)
 
@@ -316,6 +319,36 @@ body_grew(struct conn *c, size_t n)
 		loop_timer_start(c->deadline, 0);
 }
 
+/* libevent reads 4 KiB for each turn of the loop. Of a body that is long already, what has come is
+ * taken in large pieces; its end and its errors are left to libevent. */
+static void
+take_more(struct conn *c, struct evbuffer *input)
+{
+	size_t total = 0;
+
+	if (c->server->tls != NULL || c->taken < BULK_FROM)
+		return;
+	c->touching = true;
+	while (total < BULK_MAX) {
+		struct evbuffer_iovec v;
+		ssize_t n;
+
+		if (evbuffer_reserve_space(input, BULK_PIECE, &v, 1) != 1)
+			break;
+		n = recv(bufferevent_getfd(c->bev), v.iov_base,
+		    v.iov_len < BULK_PIECE ? v.iov_len : BULK_PIECE, MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		v.iov_len = (size_t)n;
+		if (evbuffer_commit_space(input, &v, 1) != 0)
+			break;
+		total += (size_t)n;
+	}
+	c->touching = false;
+	if (total > 0)
+		body_grew(c, total);
+}
+
 static void
 on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -330,10 +363,12 @@ on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 	}
 	if (c->ev == NULL && !adopt(c))
 		return;
-	if (c->state == CONN_BODY)
+	if (c->state == CONN_BODY) {
 		body_grew(c, info->n_added);
-	else
+		take_more(c, input);
+	} else {
 		look(c);
+	}
 }
 
 static void

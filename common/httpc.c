@@ -417,8 +417,11 @@ set_method(struct httpc_req *r, const struct httpc_options *opt)
 	if (opt->body != NULL || strcmp(opt->method, "POST") == 0 ||
 	    strcmp(opt->method, "PUT") == 0) {
 		curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)opt->body_len);
-		curl_easy_setopt(
-		    r->easy, CURLOPT_COPYPOSTFIELDS, opt->body != NULL ? opt->body : "");
+		if (opt->body_stays && opt->body != NULL)
+			curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, opt->body);
+		else
+			curl_easy_setopt(
+			    r->easy, CURLOPT_COPYPOSTFIELDS, opt->body != NULL ? opt->body : "");
 	}
 	curl_easy_setopt(r->easy, CURLOPT_CUSTOMREQUEST, opt->method);
 }

@@ -34,6 +34,7 @@ struct httpc_options {
 	const char *const *headers; /* "Name: value", NULL-terminated; NULL allowed */
 	const void *body;           /* copied; NULL = none */
 	size_t body_len;
+	bool body_stays; /* not copied: the caller keeps it as it is until done or the cancel */
 	size_t max_body; /* of the response; beyond it the request fails with ERR_INVALID */
 	int64_t connect_timeout_ms; /* 0: 10 s */
 	int64_t timeout_ms;         /* whole request; 0: none (streams) */

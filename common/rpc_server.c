@@ -25,7 +25,7 @@
 #include <nng/supplemental/tls/tls.h>
 
 #define SLOTS_SPARE 16
-#define SLOTS_SPARE_MAX 64
+#define SLOTS_SPARE_MAX 256
 /* A reply that a peer does not take within this time ends that peer's connection. */
 #define SEND_TIMEOUT_MS 15000
 #define REFUSED_LOG_EVERY_MS 1000

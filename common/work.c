@@ -100,7 +100,10 @@ thread_main(void *arg)
 		pthread_mutex_lock(&pool->lock);
 		self->key = 0;
 		pool->running--;
-		pthread_cond_broadcast(&pool->more);
+		/* This thread takes what waited for the key, unless something older stands before
+		 * it: that is for one more. */
+		if (pool->queued > 1)
+			pthread_cond_signal(&pool->more);
 	}
 	pthread_mutex_unlock(&pool->lock);
 
@@ -141,7 +144,7 @@ work_submit(struct work_pool *pool, const char *name, uint64_t key, work_run_fn 
 		*pool->tail = job;
 		pool->tail = &job->next;
 		pool->queued++;
-		pthread_cond_broadcast(&pool->more);
+		pthread_cond_signal(&pool->more);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	if (!ok)

@@ -206,6 +206,53 @@ take_keys(struct ex_cache *c, size_t wanted)
 	return c->nkeys == wanted && left == 0;
 }
 
+static bool
+is_secret(const struct ex_task *t, const char *value)
+{
+	size_t n = strlen(value), i;
+
+	for (i = 0; n >= MASK_SECRET_MIN && i < t->plan->n_secrets; i++) {
+		if (t->plan->secrets[i].len == n && memcmp(t->plan->secrets[i].data, value, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A variable that a key asks for and whose secret is in it; NULL: none. By chance, as in a
+ * checksum, a short one may be in any key. */
+static const char *
+secret_in_keys(const struct ex_task *t, Millrace__EnvVar *const *env, size_t n)
+{
+	const struct ex_cache *c = t->step.cache;
+	size_t ntemplates, i, j;
+	char **templates = ex_cache_templates(t, &ntemplates);
+
+	for (i = 0; i < n; i++) {
+		const char *value = env[i]->value->literal;
+
+		if (value == NULL || !is_secret(t, value))
+			continue;
+		for (j = 0; j < c->nkeys && j < ntemplates; j++) {
+			if (strstr(templates[j], env[i]->name) != NULL &&
+			    strstr(c->keys[j], value) != NULL)
+				return env[i]->name;
+		}
+	}
+	return NULL;
+}
+
+static const char *
+secret_named(const struct ex_task *t)
+{
+	const Millrace__TaskSpec *s = t->plan->spec;
+	const char *name = secret_in_keys(t, s->environment, s->n_environment);
+
+	if (name == NULL && s->n_containers > 0)
+		name = secret_in_keys(
+		    t, s->containers[0]->environment, s->containers[0]->n_environment);
+	return name;
+}
+
 /* --- restore: which archive --- */
 
 static void
@@ -276,6 +323,7 @@ void
 ex_cache_result(struct ex_task *t)
 {
 	struct ex_cache *c = t->step.cache;
+	const char *secret;
 	size_t n;
 
 	if (t->step.exit_status != 0 || t->step.own_error || t->killing || c->doing == SAYING)
@@ -289,6 +337,11 @@ ex_cache_result(struct ex_task *t)
 	ex_cache_templates(t, &n);
 	if (!take_keys(c, n)) {
 		ex_step_fail(t, "the toolbox gave keys that cannot be understood");
+	} else if ((secret = secret_named(t)) != NULL) {
+		ex_step_fail(t,
+		    "the value of %.100s is a secret and cannot be in a cache's key, which is "
+		    "stored as it is",
+		    secret);
 	} else if (saves(t)) {
 		snprintf(c->line, TEXT_MAX, "Saving the cache \"%s\"", c->keys[0]);
 		turn_to(t, MOVING);

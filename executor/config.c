@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "executor/image.h"
+#include "executor/warm_policy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,16 @@ const struct config_key ex_config_keys[] = {
 	    .help = "Largest log of one step in bytes; a step that writes more is failed." },
 	{ KEY("pids_limit", CONFIG_INT, pids_limit), .text_default = "8192", .min = 16,
 	    .max = 4194304, .help = "Most processes and threads in one container." },
+	{ KEY("warm_containers", CONFIG_INT, warm_containers), .text_default = "0", .min = 0,
+	    .max = EX_WARM_MAX,
+	    .help = "How many containers are started ahead, of the images that are used most. "
+	            "0: none." },
+	{ KEY("warm_age", CONFIG_DURATION, warm_age_ms), .text_default = "10m", .min = 1000,
+	    .max = 86400000,
+	    .help = "How long such a container waits for a task, and an image counts as used." },
+	{ KEY("warm_free_memory", CONFIG_INT, warm_free_memory), .text_default = "1073741824",
+	    .min = 0, .max = INT64_MAX,
+	    .help = "None is started ahead while this host has fewer bytes of memory available." },
 };
 const size_t ex_config_nkeys = ARRAY_LEN(ex_config_keys);
 

@@ -46,6 +46,9 @@ struct ex_config {
 	int64_t log_size_max;
 	int64_t pids_limit;
 	int64_t pull_timeout_ms;
+	int64_t warm_containers;
+	int64_t warm_age_ms;
+	int64_t warm_free_memory;
 };
 
 extern const struct config_key ex_config_keys[];

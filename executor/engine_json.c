@@ -132,6 +132,8 @@ ex_json_labels(const struct ex_owner *o)
 	}
 	if (o->role != NULL)
 		json_object_set_new(l, "millrace.role", json_string(o->role));
+	if (o->warm != NULL)
+		json_object_set_new(l, EX_LABEL_WARM, json_string(o->warm));
 	return l;
 }
 
@@ -167,6 +169,14 @@ ex_json_filters(const struct ex_owner *o)
 	json_object_set_new(filter, "label", list);
 	text = json_print(filter);
 	return http_encode(text);
+}
+
+bool
+ex_json_is_id(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && n <= 128 && strspn(text, "0123456789abcdef") == n;
 }
 
 static void
@@ -248,7 +258,8 @@ ex_json_container(const struct ex_container_plan *p)
 	bool privileged = p->def->has_privileged && p->def->privileged;
 	json_t *host = json_pack("{s:s, s:o, s:{s:s}, s:b, s:I, s:b, s:b}", "NetworkMode",
 	    p->network, "Mounts", mounts_of(p), "LogConfig", "Type", "none", "Init", 0, "PidsLimit",
-	    (json_int_t)p->pids_limit, "Privileged", (int)privileged, "AutoRemove", 0);
+	    (json_int_t)p->pids_limit, "Privileged", (int)privileged, "AutoRemove",
+	    (int)p->auto_remove);
 
 	return json_pack(
 	    "{s:s, s:s, s:[s], s:[s], s:b, s:b, s:b, s:b, s:b, s:b, s:o, s:{s:[s]}, s:o}", "Image",

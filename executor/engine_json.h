@@ -29,16 +29,22 @@ struct ex_image_info {
 int ex_json_image(struct ex_image_info *out, json_t *answer, struct err **err) MUSTCHECK;
 void ex_image_info_fini(struct ex_image_info *info);
 
+#define EX_LABEL_WARM "millrace.warm"
+
 /* Who a container, volume or network belongs to; NULL members are left out. */
 struct ex_owner {
 	const char *executor, *run, *task, *role;
 	uint64_t fence;
+	const char *warm; /* name of a container that is started ahead */
 };
 json_t *ex_json_labels(const struct ex_owner *o);
 /* The task (borrowed) and fence in the labels of a listed object; false when they are not there. */
 bool ex_json_owner(const json_t *labels, const char **task, uint64_t *fence);
 /* {"label":["millrace.executor=<id>", ...]} as text for ?filters=, percent-encoded; malloc'ed. */
 char *ex_json_filters(const struct ex_owner *o);
+
+/* Hexadecimal digits, at most 128: what may be put into a path as it is. */
+bool ex_json_is_id(const char *text);
 
 struct ex_container_plan {
 	const struct ex_owner *owner;
@@ -50,6 +56,7 @@ struct ex_container_plan {
 	const char *network; /* main: network name; service: container:ID */
 	int64_t pids_limit;
 	bool cover;
+	bool auto_remove; /* the engine removes it when its process 1 ends */
 };
 json_t *ex_json_container(const struct ex_container_plan *p);
 /* The container that is never started, through which the toolbox volume is filled. */

@@ -9,6 +9,7 @@
 #include "executor/meter.h"
 #include "executor/session.h"
 #include "executor/task.h"
+#include "executor/warm.h"
 
 #include <dirent.h>
 #include <malloc.h>
@@ -41,8 +42,10 @@ ex_task_remove(struct ex *ex, struct ex_task *t)
 	MUST(i < ex->ntasks);
 	ex->tasks[i] = ex->tasks[--ex->ntasks];
 	ex_meter_held(ex->ntasks);
-	if (!ex->stopping)
+	if (!ex->stopping) {
 		ex_session_changed(ex->session);
+		ex_warm_settled(ex->warm);
+	}
 	/* Buffers of logs and archives: an idle executor gives the memory back. */
 	if (ex->ntasks == 0)
 		loop_timer_start(ex->trim, TRIM_MS);
@@ -169,6 +172,7 @@ ex_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	ex->engine = ex_engine_new(loop, ex->http, ex->cfg->engine);
 	ex->session = ex_session_new(ex);
 	ex->gc = ex_gc_new(ex);
+	ex->warm = ex_warm_new(ex);
 	ex->trim = loop_timer_new(loop, "memory is given back", on_trim, ex);
 	rc = ex_host_new(&ex->host, ex, err);
 	if (rc == 0)
@@ -198,6 +202,7 @@ ex_stop(void *state)
 	ex_session_free(ex->session);
 	while (ex->ntasks > 0)
 		ex_task_free(ex->tasks[--ex->ntasks]);
+	ex_warm_free(ex->warm);
 	ex_gc_free(ex->gc);
 	loop_timer_free(ex->trim);
 	ex_host_free(ex->host);

@@ -21,6 +21,7 @@ struct ex_task;
 struct ex_session;
 struct ex_host;
 struct ex_gc;
+struct ex_warm;
 
 struct ex {
 	struct loop *loop;
@@ -33,6 +34,7 @@ struct ex {
 	struct ex_host *host; /* network and toolbox volume */
 	struct loop_timer *trim;
 	struct ex_gc *gc;
+	struct ex_warm *warm;
 	struct http_server *web;
 	struct ex_task **tasks;
 	size_t ntasks;

@@ -1,6 +1,7 @@
 /*
  * gc.h - removes what this executor's former lives left in the engine: containers and volumes of
- * attempts that are not held, helpers, volumes of other toolbox versions, networks of other names.
+ * attempts that are not held, containers started ahead for nobody, helpers, volumes of other
+ * toolbox versions, networks of other names.
  */
 #ifndef EXECUTOR_GC_H
 #define EXECUTOR_GC_H
@@ -9,7 +10,7 @@
 
 struct ex_gc *ex_gc_new(struct ex *ex);
 void ex_gc_free(struct ex_gc *gc); /* NULL allowed */
-/* Begins a round unless one is under way. */
+/* Begins a round, or another one after the one under way. */
 void ex_gc_start(struct ex_gc *gc);
 
 #endif

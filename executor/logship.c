@@ -221,7 +221,7 @@ pump(struct ex_logship *l)
 		return;
 	if (l->sent < durable) {
 		read_more(l, durable);
-	} else if (l->end) {
+	} else if (l->end && ex_spool_settled(l->o.spool, l->o.step)) {
 		l->flushed = durable;
 		append(l, NULL, false, true, true);
 	}

@@ -37,7 +37,7 @@ struct ex_logship *ex_logship_new(const struct ex_logship_options *opt);
 void ex_logship_free(struct ex_logship *l); /* NULL allowed; no callback follows */
 /* There may be more on disk. */
 void ex_logship_kick(struct ex_logship *l);
-/* The log ends with what is on disk now. */
+/* The log ends with what was appended to the spool until now, once all of that is on disk. */
 void ex_logship_end(struct ex_logship *l);
 uint64_t ex_logship_stored(const struct ex_logship *l);
 /* Everything is stored and the runservice knows the end. */

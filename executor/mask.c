@@ -180,6 +180,22 @@ add_percent(
 	buf_free(&b);
 }
 
+/* Not one character is left as it is. */
+static void
+add_percent_all(struct ex_mask_set *set, const uint8_t *p, size_t n, const char *digits)
+{
+	char *text = xmalloc(3 * n);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		text[3 * i] = '%';
+		text[3 * i + 1] = digits[p[i] >> 4];
+		text[3 * i + 2] = digits[p[i] & 15];
+	}
+	add_pattern(set, text, 3 * n);
+	xfree_secret(text, 3 * n);
+}
+
 static void
 json_escape(struct buf *b, uint8_t c, bool slash, bool upper)
 {
@@ -236,6 +252,8 @@ add_forms(struct ex_mask_set *set, const uint8_t *p, size_t n)
 	add_pattern(set, p, n);
 	for (k = 0; k < 3; k++)
 		add_base64(set, p, n, k);
+	add_percent_all(set, p, n, "0123456789ABCDEF");
+	add_percent_all(set, p, n, "0123456789abcdef");
 	add_percent(set, p, n, true, false, "");
 	add_percent(set, p, n, false, false, "");
 	add_percent(set, p, n, true, true, "");

@@ -2,10 +2,11 @@
  * mask.h - replaces secrets in a stream of bytes by MASK_TEXT, whatever the splits of the stream.
  *
  * Every secret is looked for as it is and as base64 (all three alignments, standard and URL-safe
- * alphabet), percent-encoded, JSON-escaped and hexadecimal; a secret of several lines also line by
- * line and with CRLF line ends. Overlapping occurrences become one MASK_TEXT. Not masked: secrets
- * and lines shorter than MASK_SECRET_MIN bytes (they would blank out ordinary text), and forms this
- * list does not name. A secret longer than MASK_CHUNK bytes is looked for in pieces of that size.
+ * alphabet), percent-encoded (what has to be, or every byte), JSON-escaped and hexadecimal; a
+ * secret of several lines also line by line and with CRLF line ends. Overlapping occurrences become
+ * one MASK_TEXT. Not masked: secrets and lines shorter than MASK_SECRET_MIN bytes (they would blank
+ * out ordinary text), and forms this list does not name. A secret longer than MASK_CHUNK bytes is
+ * looked for in pieces of that size.
  *
  * What may be the beginning of a secret is held back, so the input position up to which output was
  * given (ex_mask_done) never cuts an occurrence: a new ex_mask_stream that starts there gives the

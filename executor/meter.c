@@ -23,6 +23,7 @@ static const char *const phase_labels[] = {
 };
 
 static struct metric *held, *slots, *registered, *disk_queue, *setup_seconds;
+static struct metric *warm, *warm_found[2];
 static struct metric *phases[ARRAY_LEN(phase_labels)];
 static struct metric *steps[ARRAY_LEN(results)], *tasks[ARRAY_LEN(results)];
 
@@ -32,6 +33,12 @@ ex_meter_init(void)
 	held = metrics_gauge("millrace_executor_tasks", "", "Tasks that are held.");
 	setup_seconds = metrics_histogram("millrace_executor_setup_seconds", "",
 	    "From the accepted offer to running containers, images included.");
+	warm = metrics_gauge(
+	    "millrace_executor_warm_containers", "", "Containers started ahead that wait.");
+	for (size_t i = 0; i < 2; i++)
+		warm_found[i] = metrics_counter("millrace_executor_warm_total",
+		    i ? "found=\"yes\"" : "found=\"no\"",
+		    "Tasks that a container started ahead could serve, and whether one waited.");
 	slots = metrics_gauge("millrace_executor_slots", "", "Tasks that may run at once.");
 	registered = metrics_gauge(
 	    "millrace_executor_registered", "", "1: the runservice knows this executor.");
@@ -59,6 +66,18 @@ void
 ex_meter_held(size_t tasks_held)
 {
 	metrics_set(held, (int64_t)tasks_held);
+}
+
+void
+ex_meter_warm(size_t n)
+{
+	metrics_set(warm, (int64_t)n);
+}
+
+void
+ex_meter_warm_used(bool found)
+{
+	metrics_add(warm_found[found], 1);
 }
 
 void

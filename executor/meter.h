@@ -12,6 +12,9 @@
 /* Before anything else here. */
 void ex_meter_init(void);
 void ex_meter_held(size_t tasks_held);
+/* Containers that wait, started ahead; whether a task found one. */
+void ex_meter_warm(size_t n);
+void ex_meter_warm_used(bool found);
 /* A setup, a step or a task ended so. */
 void ex_meter_setup(const struct ex_step_state *setup);
 void ex_meter_step(const struct ex_step_state *step);

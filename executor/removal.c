@@ -13,7 +13,7 @@ enum what { CONTAINERS = 1, VOLUMES, NETWORKS };
 
 struct ex_removal {
 	struct ex_removal_options o;
-	char *executor, *task;
+	char *executor, *task, *container;
 	enum what what;
 	char **names;
 	size_t n, at;
@@ -47,6 +47,7 @@ ex_removal_cancel(struct ex_removal *r)
 	names_free(r);
 	free(r->executor);
 	free(r->task);
+	free(r->container);
 	free(r);
 }
 
@@ -143,11 +144,13 @@ on_listed(json_t *answer, struct err **err, void *arg)
 		next_kind(r);
 		return;
 	}
-	r->names = xcalloc(json_array_size(items) + 1, sizeof(*r->names));
+	r->names = xcalloc(json_array_size(items) + 2, sizeof(*r->names));
+	if (r->what == CONTAINERS && r->container != NULL)
+		r->names[r->n++] = http_encode(r->container);
 	json_array_foreach(items, i, item)
 	{
 		const char *name = json_text(item, key);
-		const char *shown = r->what == CONTAINERS ? NULL : json_text(item, "Name");
+		const char *shown = json_text(item, r->what == CONTAINERS ? "Id" : "Name");
 
 		if (name == NULL || kept(r, json_member(item, "Labels"), shown))
 			continue;
@@ -199,6 +202,7 @@ ex_removal_start(const struct ex_removal_options *opt)
 	r->o = *opt;
 	r->executor = xstrdup(opt->executor);
 	r->task = opt->task != NULL ? xstrdup(opt->task) : NULL;
+	r->container = opt->container != NULL ? xstrdup(opt->container) : NULL;
 	r->what = CONTAINERS;
 	r->wait_ms = RETRY_MS;
 	r->again = loop_timer_new(opt->ex->loop, "removal again", again, r);

@@ -18,7 +18,8 @@ struct ex_removal_options {
 	const char
 	    *task; /* one attempt's; NULL: of the whole executor, those that keep() spares left */
 	uint64_t fence;
-	/* With task NULL: whether an object stays. name is NULL for containers. */
+	const char *container; /* goes too, whatever its labels; NULL = none */
+	/* With task NULL: whether an object stays. name is the id for containers. */
 	bool (*keep)(const json_t *labels, const char *name, void *arg);
 	/* A call under way that may still make something (taken over): begin when it has ended.
 	 * NULL = none. */

@@ -17,32 +17,42 @@
 #define RETRY_MAX_MS 5000
 #define RETRY_FOR_MS 600000 /* then the step fails */
 #define ATTEMPTS_MAX 50
+/* Parts at once: while one is being synced by the store the next is sent. */
+#define UPLOADS_MAX 2
 
 struct part {
 	uint8_t sha256[CRYPTO_SHA256_LEN];
 	uint32_t size;
 };
 
-/* One attempt at one archive: at most one part in the making and one on its way. */
+/* A part that is on its way, kept until it has arrived. */
+struct upload {
+	struct ex_save *save;
+	struct buf buf;
+	uint32_t part;
+	bool busy; /* buf is a part; put is NULL while it waits for a URL or the next try */
+	struct httpc_req *put;
+};
+
+/* One attempt at one archive: at most one part in the making and UPLOADS_MAX on their way. */
 struct ex_save {
 	struct ex_task *task;
 	char *archive_id;
-	struct part *parts; /* cut so far; the last may be on its way */
+	struct part *parts; /* cut so far; the last ones may be on their way */
 	uint32_t nparts;
 	struct buf cur; /* in the making */
 	struct crypto_hash *hash;
-	struct buf up; /* on its way */
-	bool uploading, ended, done;
+	struct upload ups[UPLOADS_MAX];
+	bool ended, done;
 	uint64_t received, cut, credit;
 	char **urls; /* of parts urls_first.. */
 	uint32_t urls_first, nurls;
 	struct ex_rs_call *call;
-	struct httpc_req *put;
 	struct loop_timer *again;
 	int64_t backoff_ms, failing_since_ms, begun_ms;
 };
 
-static void upload(struct ex_save *v);
+static void upload_all(struct ex_save *v);
 static void advance(struct ex_save *v);
 
 static void
@@ -65,12 +75,14 @@ ex_save_free(struct ex_task *t)
 	if (v == NULL)
 		return;
 	ex_rs_cancel(v->call);
-	if (v->put != NULL)
-		httpc_cancel(v->put);
+	for (size_t i = 0; i < UPLOADS_MAX; i++) {
+		if (v->ups[i].put != NULL)
+			httpc_cancel(v->ups[i].put);
+		buf_free(&v->ups[i].buf);
+	}
 	loop_timer_free(v->again);
 	crypto_hash_free(v->hash);
 	buf_free(&v->cur);
-	buf_free(&v->up);
 	urls_free(v);
 	free(v->parts);
 	free(v->archive_id);
@@ -135,7 +147,7 @@ send_credit(struct ex_save *v)
 static void
 again(void *arg)
 {
-	upload(arg);
+	upload_all(arg);
 }
 
 static void
@@ -152,6 +164,8 @@ try_again(struct ex_save *v, const char *why)
 	log_warn("a part of an archive cannot be stored, trying again", EX_LOG_IDS(v->task),
 	    LOG_STR("why", why));
 	urls_free(v);
+	if (loop_timer_armed(v->again))
+		return;
 	loop_timer_start(v->again, v->backoff_ms);
 	v->backoff_ms = v->backoff_ms * 2 < RETRY_MAX_MS ? v->backoff_ms * 2 : RETRY_MAX_MS;
 }
@@ -159,10 +173,11 @@ try_again(struct ex_save *v, const char *why)
 static void
 on_put(struct httpc_response *resp, struct err **err, void *arg)
 {
-	struct ex_save *v = arg;
+	struct upload *u = arg;
+	struct ex_save *v = u->save;
 	auto_free char *why = NULL;
 
-	v->put = NULL;
+	u->put = NULL;
 	if (*err != NULL || resp->status >= 300) {
 		why = *err != NULL ? xstrdup(err_msg(*err))
 		                   : xasprintf("the object store answered %ld", resp->status);
@@ -171,8 +186,8 @@ on_put(struct httpc_response *resp, struct err **err, void *arg)
 	}
 	v->failing_since_ms = 0;
 	v->backoff_ms = RETRY_MIN_MS;
-	v->uploading = false;
-	buf_clear(&v->up);
+	u->busy = false;
+	buf_clear(&u->buf);
 	advance(v);
 }
 
@@ -196,7 +211,8 @@ on_urls(ProtobufCMessage *msg, struct err **err, void *arg)
 	if (v->nurls == 0)
 		ex_step_fail(v->task, "the archive cannot be stored: no URL was given for it");
 	else
-		upload(v);
+		upload_all(v);
+	advance(v);
 }
 
 static void
@@ -214,30 +230,70 @@ ask_urls(struct ex_save *v, uint32_t first)
 	call(v, "archive.urls", &req.base, &millrace__archive_urls_reply__descriptor, on_urls);
 }
 
-static void
-upload(struct ex_save *v)
+/* False when its URL has to be asked for. */
+static bool
+upload(struct upload *u)
 {
-	uint32_t i = v->nparts - 1;
+	struct ex_save *v = u->save;
 	struct httpc_options opt = { .method = "PUT",
-		.body = v->up.data,
-		.body_len = v->up.len,
+		.body = u->buf.data,
+		.body_len = u->buf.len,
+		.body_stays = true,
 		.max_body = 64u << 10,
 		.timeout_ms = PUT_TIMEOUT_MS,
 		.ca_file = v->task->ex->cfg->objects_ca,
 		.done = on_put,
-		.arg = v };
+		.arg = u };
 
-	if (v->nurls == 0 || i < v->urls_first || i >= v->urls_first + v->nurls) {
-		ask_urls(v, i);
-		return;
-	}
-	opt.url = v->urls[i - v->urls_first];
-	v->put = httpc_start(v->task->ex->http, &opt);
+	if (u->part < v->urls_first || u->part >= v->urls_first + v->nurls)
+		return false;
+	opt.url = v->urls[u->part - v->urls_first];
+	u->put = httpc_start(v->task->ex->http, &opt);
+	return true;
 }
 
+/* Sends what waits to be sent; the URLs that are asked for begin with the lowest part that has
+ * none. */
 static void
-cut_part(struct ex_save *v)
+upload_all(struct ex_save *v)
 {
+	uint32_t first = UINT32_MAX;
+
+	if (v->call != NULL || loop_timer_armed(v->again))
+		return;
+	for (size_t i = 0; i < UPLOADS_MAX; i++) {
+		struct upload *u = &v->ups[i];
+
+		if (u->busy && u->put == NULL && !upload(u) && u->part < first)
+			first = u->part;
+	}
+	if (first != UINT32_MAX)
+		ask_urls(v, first);
+}
+
+static struct upload *
+idle_upload(struct ex_save *v)
+{
+	for (size_t i = 0; i < UPLOADS_MAX; i++)
+		if (!v->ups[i].busy)
+			return &v->ups[i];
+	return NULL;
+}
+
+static bool
+uploading(const struct ex_save *v)
+{
+	for (size_t i = 0; i < UPLOADS_MAX; i++)
+		if (v->ups[i].busy)
+			return true;
+	return false;
+}
+
+/* The buffers change places: their memory is used again. */
+static void
+cut_part(struct ex_save *v, struct upload *u)
+{
+	struct buf full = v->cur;
 	struct part *p;
 
 	if (v->nparts == PARTS_MAX) {
@@ -246,16 +302,16 @@ cut_part(struct ex_save *v)
 		return;
 	}
 	v->parts = xreallocarray(v->parts, v->nparts + 1, sizeof(*v->parts));
+	u->part = v->nparts;
 	p = &v->parts[v->nparts++];
 	p->size = (uint32_t)v->cur.len;
 	crypto_hash_final(steal(&v->hash), p->sha256);
 	v->hash = crypto_hash_new();
-	buf_free(&v->up);
-	v->up = v->cur;
-	v->cur = (struct buf)BUF_INIT;
-	v->cut += v->up.len;
-	v->uploading = true;
-	upload(v);
+	v->cur = u->buf;
+	u->buf = full;
+	u->busy = true;
+	v->cut += full.len;
+	upload_all(v);
 }
 
 /* --- the end --- */
@@ -308,11 +364,13 @@ complete(struct ex_save *v)
 static void
 advance(struct ex_save *v)
 {
-	if (v->uploading || v->done || v->call != NULL || v->task->step.own_error)
+	struct upload *u = idle_upload(v);
+
+	if (v->done || v->task->step.own_error)
 		return;
-	if (v->cur.len == OBJSTORE_PART_MAX || (v->ended && v->cur.len > 0))
-		cut_part(v);
-	else if (v->ended)
+	if (u != NULL && (v->cur.len == OBJSTORE_PART_MAX || (v->ended && v->cur.len > 0)))
+		cut_part(v, u);
+	else if (v->ended && v->cur.len == 0 && !uploading(v) && v->call == NULL)
 		complete(v);
 	if (!v->ended)
 		send_credit(v);
@@ -417,6 +475,8 @@ ex_save_begin(struct ex_task *t)
 
 	v->task = t;
 	v->hash = crypto_hash_new();
+	for (size_t i = 0; i < UPLOADS_MAX; i++)
+		v->ups[i].save = v;
 	v->backoff_ms = RETRY_MIN_MS;
 	v->begun_ms = clock_mono_ms();
 	v->again = loop_timer_new(t->ex->loop, "archive part again", again, v);

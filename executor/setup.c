@@ -1,9 +1,11 @@
 #include "executor/task_int.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "executor/env.h"
 #include "executor/meter.h"
+#include "executor/warm.h"
 
 #include <string.h>
 
@@ -17,7 +19,7 @@
 struct ex_setup {
 	unsigned at;      /* container */
 	unsigned starts;  /* of it, that failed */
-	int64_t phase_ms; /* when the phase under way began, for metrics */
+	int64_t phase_ms; /* when the phase under way began, for metrics; 0: none is measured */
 	bool main_up, mkdir_sent;
 	struct ex_pulling *pull;
 	struct ex_host_wait *host;
@@ -53,13 +55,15 @@ fail(struct ex_task *t, struct err **err)
 	ex_task_setup_failed(t, err);
 }
 
-/* The next phase begins; the one before it took so long. */
+/* The next phase begins; the one before it took so long. The engine made nothing for a task that
+ * takes a container started ahead, so that one has no such phase. */
 static void
 phase_over(struct ex_setup *s, enum ex_meter_phase phase)
 {
 	int64_t now = clock_mono_ms();
 
-	ex_meter_phase(phase, now - s->phase_ms);
+	if (s->phase_ms != 0)
+		ex_meter_phase(phase, now - s->phase_ms);
 	s->phase_ms = now;
 }
 
@@ -218,10 +222,13 @@ ex_setup_start(struct ex_task *t)
 		.executor = t->ex->cfg->id,
 		.task = t->task_id,
 		.fence = t->fence,
+		.container = ex_task_adopted(t),
 		.done = on_leftovers_gone,
 		.arg = t };
 
 	make(t);
+	if (t->resumed)
+		t->setup->removal = ex_removal_start(&opt);
 	while (t->st->ncontainers > 0)
 		free(t->st->containers[--t->st->ncontainers]);
 	t->st->setup.phase = EX_RUNNING;
@@ -229,9 +236,7 @@ ex_setup_start(struct ex_task *t)
 	ex_task_ship(t, -1);
 	ex_task_say(t, "Executor %s, attempt %llu", t->ex->cfg->id, (unsigned long long)t->fence);
 	ex_task_save(t);
-	if (t->resumed)
-		t->setup->removal = ex_removal_start(&opt);
-	else
+	if (!t->resumed)
 		begin_images(t);
 }
 
@@ -300,8 +305,9 @@ make_directory(struct ex_task *t)
 
 	ex_task_say(t, "Creating working directory %s", t->plan->spec->working_dir);
 	s->mkdir_sent = true;
-	if (ex_link_up(t->link))
-		(void)!ex_step_send_mkdir(t);
+	if (ex_link_up(t->link) && !ex_step_send_mkdir(t))
+		return; /* the setup has failed */
+	ex_task_begin(t);
 }
 
 static void
@@ -576,6 +582,26 @@ on_created(json_t *answer, struct err **err, void *arg)
 	s->call = ex_engine_call(t->ex->engine, &opt);
 }
 
+/* The main container may be there already. */
+static bool
+adopt(struct ex_task *t)
+{
+	struct ex_link *link;
+	char *id;
+
+	if (!ex_warm_take(
+	        t->ex->warm, def_of(t, 0)->image, &t->images[0], def_of(t, 0), &id, &link))
+		return false;
+	ex_task_say(t, "Container 0 (%s) was started ahead", def_of(t, 0)->image);
+	log_info("task takes a container that was started ahead", EX_LOG_IDS(t),
+	    LOG_STR("container", id));
+	free(t->container);
+	t->container = id;
+	t->st->containers[t->st->ncontainers++] = xstrdup(id);
+	ex_steps_adopt(t, link);
+	return true;
+}
+
 static void
 next_container(struct ex_task *t)
 {
@@ -602,6 +628,9 @@ next_container(struct ex_task *t)
 		make_directory(t);
 		return;
 	}
+	s->phase_ms = 0;
+	if (s->at == 0 && s->starts == 0 && adopt(t))
+		return;
 	s->phase_ms = clock_mono_ms();
 	ex_task_say(t, "Starting container %u (%s)", s->at, def_of(t, s->at)->image);
 	plan.image = &t->images[s->at];

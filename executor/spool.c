@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "executor/spool_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +27,10 @@ struct ex_spool {
 	uint64_t key;
 	unsigned nlogs; /* 0 = setup, then the steps */
 	struct spool_log *logs;
+	struct ex_spool_state file; /* a round's, while one is under way */
 	char *state;
 	uint64_t state_no, state_durable;
+	bool new_files; /* whose names may not be on disk */
 	bool busy, closing, remove;
 	void (*on_durable)(void *arg);
 	void *arg;
@@ -48,6 +51,7 @@ struct round {
 	uint64_t state_no;
 	struct round_log *logs;
 	unsigned nlogs;
+	bool new_files;
 	struct err *err;
 };
 
@@ -78,6 +82,7 @@ destroy(struct ex_spool *s)
 		buf_free(&s->logs[i].pending);
 	}
 	free(s->logs);
+	ex_spool_state_close(&s->file);
 	loop_timer_free(s->retry);
 	free(s->state);
 	free(s->dir);
@@ -104,6 +109,7 @@ ex_spool_open(struct ex_spool **out, struct loop *loop, struct work_pool *pool, 
 	s->pool = pool;
 	s->dir = xstrdup(dir);
 	s->key = work_key(dir);
+	s->file = (struct ex_spool_state)EX_SPOOL_STATE_INIT;
 	s->on_durable = on_durable;
 	s->arg = arg;
 	s->nlogs = steps + 1;
@@ -193,9 +199,11 @@ round_run(void *state, void *arg)
 			return;
 		}
 	}
+	if (r->new_files && ex_spool_sync_dir(r->dir, &r->err) != 0)
+		return;
 	/* After the logs: a state never speaks of bytes that are not there. */
 	if (r->state != NULL &&
-	    ex_spool_file_state_write(r->dir, r->state, strlen(r->state), &r->err) != 0)
+	    ex_spool_state_write(&r->spool->file, r->dir, r->state, strlen(r->state), &r->err) != 0)
 		return;
 }
 
@@ -246,6 +254,8 @@ round_done(void *arg)
 		    LOG_STR("dir", s->dir));
 		loop_timer_start(s->retry, RETRY_MS);
 	}
+	if (!failed && r->new_files)
+		s->new_files = false;
 	for (i = 0; i < r->nlogs && !failed; i++)
 		s->logs[r->logs[i].index].durable = r->logs[i].pos;
 	if (!failed && r->state != NULL)
@@ -266,7 +276,7 @@ round_add(struct ex_spool *s, struct round *r, unsigned i)
 	struct round_log *out;
 	auto_err err = NULL;
 
-	if (l->pending_raw == l->durable.raw)
+	if (ex_spool_settled(s, (int)i - 1))
 		return;
 	if (l->fd < 0 && open_log(s, i, &err) != 0) {
 		log_err(LOG_WARN, "the spool cannot be written, trying again", &err,
@@ -274,6 +284,7 @@ round_add(struct ex_spool *s, struct round *r, unsigned i)
 		loop_timer_start(s->retry, RETRY_MS);
 		return;
 	}
+	s->new_files |= l->durable.file == 0;
 	out = &r->logs[r->nlogs++];
 	*out = (struct round_log){ .fd = l->fd,
 		.index = i,
@@ -297,6 +308,7 @@ start_round(struct ex_spool *s)
 	r->logs = xcalloc(s->nlogs, sizeof(*r->logs));
 	for (i = 0; i < s->nlogs; i++)
 		round_add(s, r, i);
+	r->new_files = s->new_files;
 	r->state = steal(&s->state);
 	r->state_no = s->state_no;
 	if (r->nlogs == 0 && r->state == NULL) {
@@ -327,6 +339,14 @@ struct ex_spool_pos
 ex_spool_durable(const struct ex_spool *s, int step)
 {
 	return s->logs[step + 1].durable;
+}
+
+bool
+ex_spool_settled(const struct ex_spool *s, int step)
+{
+	const struct spool_log *l = &s->logs[step + 1];
+
+	return l->pending_raw == l->durable.raw;
 }
 
 size_t

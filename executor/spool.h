@@ -27,6 +27,8 @@ const char *ex_spool_dir(const struct ex_spool *s);
 void ex_spool_append(struct ex_spool *s, int step, uint64_t raw_end, const void *p, size_t n);
 /* What is on disk. */
 struct ex_spool_pos ex_spool_durable(const struct ex_spool *s, int step);
+/* All that was appended to this log is on disk. */
+bool ex_spool_settled(const struct ex_spool *s, int step);
 /* Bytes appended and not on disk. */
 size_t ex_spool_pending(const struct ex_spool *s);
 /* Replaces the state to be written; returns its number. */

@@ -1,6 +1,5 @@
 #include "executor/spool_file.h"
 
-#include "common/config.h"
 #include "common/mem.h"
 #include "proto/frame.h"
 
@@ -20,8 +19,8 @@ struct record {
 	uint32_t data_crc;
 };
 
-static void
-put(uint8_t *out, uint64_t v, size_t n)
+void
+ex_spool_put(uint8_t *out, uint64_t v, size_t n)
 {
 	size_t i;
 
@@ -29,8 +28,8 @@ put(uint8_t *out, uint64_t v, size_t n)
 		out[i] = (uint8_t)(v >> (8 * i));
 }
 
-static uint64_t
-get(const uint8_t *p, size_t n)
+uint64_t
+ex_spool_get(const uint8_t *p, size_t n)
 {
 	uint64_t v = 0;
 
@@ -43,29 +42,29 @@ static void
 header_encode(uint8_t h[SPOOL_RECORD_HEADER], const struct record *r)
 {
 	memset(h, 0, SPOOL_RECORD_HEADER);
-	put(h, MAGIC, 4);
-	put(h + 4, r->len, 4);
-	put(h + 8, r->raw_start, 8);
-	put(h + 16, r->raw_end, 8);
-	put(h + 24, r->masked_start, 8);
-	put(h + 32, r->data_crc, 4);
-	put(h + 44, frame_crc32(h, 44), 4);
+	ex_spool_put(h, MAGIC, 4);
+	ex_spool_put(h + 4, r->len, 4);
+	ex_spool_put(h + 8, r->raw_start, 8);
+	ex_spool_put(h + 16, r->raw_end, 8);
+	ex_spool_put(h + 24, r->masked_start, 8);
+	ex_spool_put(h + 32, r->data_crc, 4);
+	ex_spool_put(h + 44, frame_crc32(h, 44), 4);
 }
 
 static bool
 header_decode(struct record *r, const uint8_t h[SPOOL_RECORD_HEADER])
 {
-	r->len = (uint32_t)get(h + 4, 4);
-	r->raw_start = get(h + 8, 8);
-	r->raw_end = get(h + 16, 8);
-	r->masked_start = get(h + 24, 8);
-	r->data_crc = (uint32_t)get(h + 32, 4);
-	return get(h, 4) == MAGIC && get(h + 44, 4) == frame_crc32(h, 44) &&
+	r->len = (uint32_t)ex_spool_get(h + 4, 4);
+	r->raw_start = ex_spool_get(h + 8, 8);
+	r->raw_end = ex_spool_get(h + 16, 8);
+	r->masked_start = ex_spool_get(h + 24, 8);
+	r->data_crc = (uint32_t)ex_spool_get(h + 32, 4);
+	return ex_spool_get(h, 4) == MAGIC && ex_spool_get(h + 44, 4) == frame_crc32(h, 44) &&
 	       r->len <= SPOOL_RECORD_MAX && r->raw_end >= r->raw_start;
 }
 
-static int
-write_all(int fd, const void *p, size_t n, uint64_t at, struct err **err)
+int
+ex_spool_write_all(int fd, const void *p, size_t n, uint64_t at, struct err **err)
 {
 	const uint8_t *s = p;
 
@@ -124,9 +123,9 @@ ex_spool_file_append(
 		int rc;
 
 		header_encode(h, &r);
-		rc = write_all(fd, h, sizeof(h), pos->file, err);
+		rc = ex_spool_write_all(fd, h, sizeof(h), pos->file, err);
 		if (rc == 0)
-			rc = write_all(fd, s, piece, pos->file + sizeof(h), err);
+			rc = ex_spool_write_all(fd, s, piece, pos->file + sizeof(h), err);
 		if (rc != 0)
 			return rc;
 		pos->file += sizeof(h) + piece;
@@ -154,6 +153,7 @@ ex_spool_file_recover(int fd, struct ex_spool_pos *pos, struct err **err)
 {
 	struct ex_spool_pos at = { 0, 0, 0 };
 	auto_buf scratch = BUF_INIT;
+	struct stat st;
 
 	*pos = at;
 	for (;;) {
@@ -174,7 +174,10 @@ ex_spool_file_recover(int fd, struct ex_spool_pos *pos, struct err **err)
 			*pos = at;
 		}
 	}
-	if (ftruncate(fd, (off_t)pos->file) != 0 || fdatasync(fd) != 0)
+	/* A new file, and one that is whole, stay as they are. */
+	if (fstat(fd, &st) != 0 ||
+	    ((uint64_t)st.st_size != pos->file &&
+	        (ftruncate(fd, (off_t)pos->file) != 0 || fdatasync(fd) != 0)))
 		return err_set_errno(err, errno, "cut the spool after its last whole record");
 	return 0;
 }
@@ -216,42 +219,6 @@ ex_spool_file_read(
 		at->raw = r.raw_end;
 	}
 	return 0;
-}
-
-static int
-sync_dir(const char *dir, struct err **err)
-{
-	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) != 0)
-		return err_set_errno(err, errno, "sync %s", dir);
-	return 0;
-}
-
-int
-ex_spool_file_state_write(const char *dir, const void *p, size_t n, struct err **err)
-{
-	auto_free char *tmp = xasprintf("%s/state.new", dir);
-	auto_free char *path = xasprintf("%s/state", dir);
-	auto_close int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return err_set_errno(err, errno, "create %s", tmp);
-	if (write_all(fd, p, n, 0, err) != 0)
-		return err_wrap(err, "%s", tmp);
-	if (fdatasync(fd) != 0)
-		return err_set_errno(err, errno, "sync %s", tmp);
-	if (rename(tmp, path) != 0)
-		return err_set_errno(err, errno, "rename %s", tmp);
-	return sync_dir(dir, err);
-}
-
-int
-ex_spool_file_state_read(char **out, size_t *n, const char *dir, struct err **err)
-{
-	auto_free char *path = xasprintf("%s/state", dir);
-
-	return config_read_file(out, n, path, SPOOL_STATE_MAX, err);
 }
 
 char *

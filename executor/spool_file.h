@@ -1,10 +1,10 @@
 /*
- * spool_file.h - what a task keeps on disk: one state file, one log file per step. Blocking; call
- * on workers (at start also before the loop runs).
+ * spool_file.h - what a task keeps on disk: one log file per step, and the state (spool_state.h).
+ * Blocking; call on workers (at start also before the loop runs).
  *
  * A log file is a row of records {raw range, masked bytes, checksum}; whatever was cut by a crash
- * is dropped by ex_spool_file_recover. The state is replaced atomically. Both are fsynced before
- * the functions return. Integers are little endian, so a spool may move with its disk.
+ * is dropped by ex_spool_file_recover. Integers are little endian, so a spool may move with its
+ * disk.
  */
 #ifndef EXECUTOR_SPOOL_FILE_H
 #define EXECUTOR_SPOOL_FILE_H
@@ -16,7 +16,6 @@
 
 #define SPOOL_RECORD_HEADER 48
 #define SPOOL_RECORD_MAX (4u << 20) /* masked bytes in one record */
-#define SPOOL_STATE_MAX (8u << 20)
 
 /* The end of a log: raw bytes covered, masked bytes held, length of the file. */
 struct ex_spool_pos {
@@ -34,12 +33,14 @@ int ex_spool_file_recover(int fd, struct ex_spool_pos *pos, struct err **err) MU
 int ex_spool_file_read(int fd, struct ex_spool_pos *at, uint64_t masked, size_t max,
     struct buf *out, struct err **err) MUSTCHECK;
 
-int ex_spool_file_state_write(const char *dir, const void *p, size_t n, struct err **err) MUSTCHECK;
-/* ERR_NOTFOUND when there is none. out is NUL-terminated. */
-int ex_spool_file_state_read(char **out, size_t *n, const char *dir, struct err **err) MUSTCHECK;
 /* "setup.log", "0.log", ...; step -1 = setup. Malloc'ed. */
 char *ex_spool_file_log_path(const char *dir, int step);
 /* Removes the directory and the files in it. */
 void ex_spool_file_remove(const char *dir);
+
+/* For spool_state.c too: little endian integers of n bytes, a write that is not cut short. */
+void ex_spool_put(uint8_t *out, uint64_t v, size_t n);
+uint64_t ex_spool_get(const uint8_t *p, size_t n);
+int ex_spool_write_all(int fd, const void *p, size_t n, uint64_t at, struct err **err) MUSTCHECK;
 
 #endif

@@ -1,8 +1,10 @@
 #include "executor/state.h"
 
+#include "common/buf.h"
 #include "common/json.h"
 #include "common/mem.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const char *const phase_words[] = {
@@ -80,42 +82,65 @@ ex_state_step(struct ex_state *s, int step)
 	return step < 0 ? &s->setup : &s->steps[step];
 }
 
-static json_t *
-step_json(const struct ex_step_state *s)
+/* By hand: a state is printed for every step of its task, and holds all of them. */
+static void
+step_print(struct buf *out, const struct ex_step_state *s)
 {
-	json_t *j = json_pack("{s:s, s:I, s:I, s:b}", "phase", ex_phase_word(s->phase), "start",
-	    (json_int_t)s->start_ms, "end", (json_int_t)s->end_ms, "stored", (int)s->log_stored);
+	auto_json *error = s->error != NULL ? json_string(s->error) : NULL;
 
+	buf_printf(out, "{\"phase\":\"%s\"", ex_phase_word(s->phase));
+	if (s->start_ms != 0 || s->end_ms != 0)
+		buf_printf(out, ",\"start\":%" PRId64 ",\"end\":%" PRId64, s->start_ms, s->end_ms);
+	if (s->log_stored)
+		buf_printf(out, ",\"stored\":true");
 	if (s->has_exit)
-		json_object_set_new(j, "exit", json_integer(s->exit_status));
-	if (s->error != NULL)
-		json_object_set_new(j, "error", json_string(s->error));
-	return j;
+		buf_printf(out, ",\"exit\":%" PRId32, s->exit_status);
+	if (error != NULL) {
+		auto_free char *text = json_print(error);
+
+		buf_printf(out, ",\"error\":%s", text);
+	}
+	buf_putc(out, '}');
 }
 
+static const char *
+flag(bool b)
+{
+	return b ? "true" : "false";
+}
+
+/* Ids and names need no escaping: they were checked when they came in, or are made here. */
 char *
 ex_state_print(const struct ex_state *s)
 {
-	auto_json *j = json_pack(
-	    "{s:i, s:s, s:s, s:I, s:I, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
-	    "version", 1, "run", s->run_id, "task", s->task_id, "fence", (json_int_t)s->fence,
-	    "revision", (json_int_t)s->revision, "status", ex_phase_word(s->status), "timedout",
-	    (int)s->timedout, "begun", (int)s->begun, "setup_done", (int)s->setup_done, "start",
-	    (json_int_t)s->start_ms, "end", (json_int_t)s->end_ms, "steps_start",
-	    (json_int_t)s->steps_start_ms, "epochs", (json_int_t)s->epochs, "attempt",
-	    (json_int_t)s->attempt, "archives", (json_int_t)s->archives, "setup",
-	    step_json(&s->setup));
-	json_t *steps = json_array(), *containers = json_array();
+	auto_buf out = BUF_INIT;
 	unsigned i;
 
-	for (i = 0; i < s->nsteps; i++)
-		json_array_append_new(steps, step_json(&s->steps[i]));
+	buf_printf(&out,
+	    "{\"version\":1,\"run\":\"%s\",\"task\":\"%s\",\"fence\":%" PRId64
+	    ",\"revision\":%" PRId64 ",\"status\":\"%s\",\"timedout\":%s,\"begun\":%s,"
+	    "\"setup_done\":%s",
+	    s->run_id, s->task_id, (int64_t)s->fence, (int64_t)s->revision,
+	    ex_phase_word(s->status), flag(s->timedout), flag(s->begun), flag(s->setup_done));
+	buf_printf(&out,
+	    ",\"start\":%" PRId64 ",\"end\":%" PRId64 ",\"steps_start\":%" PRId64
+	    ",\"epochs\":%" PRIu32 ",\"attempt\":%" PRIu32 ",\"archives\":%" PRIu32,
+	    s->start_ms, s->end_ms, s->steps_start_ms, s->epochs, s->attempt, s->archives);
+	if (s->archive[0] != '\0')
+		buf_printf(&out, ",\"archive\":\"%s\"", s->archive);
+	buf_printf(&out, ",\"setup\":");
+	step_print(&out, &s->setup);
+	buf_printf(&out, ",\"steps\":[");
+	for (i = 0; i < s->nsteps; i++) {
+		if (i > 0)
+			buf_putc(&out, ',');
+		step_print(&out, &s->steps[i]);
+	}
+	buf_printf(&out, "],\"containers\":[");
 	for (i = 0; i < s->ncontainers; i++)
-		json_array_append_new(containers, json_string(s->containers[i]));
-	json_object_set_new(j, "archive", json_string(s->archive));
-	json_object_set_new(j, "steps", steps);
-	json_object_set_new(j, "containers", containers);
-	return json_print(j);
+		buf_printf(&out, "%s\"%s\"", i > 0 ? "," : "", s->containers[i]);
+	buf_printf(&out, "]}");
+	return xstrdup(buf_str(&out));
 }
 
 static bool

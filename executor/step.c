@@ -497,13 +497,12 @@ reserve_epochs(struct ex_task *t)
 	return first;
 }
 
-void
-ex_steps_attach(struct ex_task *t)
+static struct ex_link_options
+link_options(struct ex_task *t)
 {
-	const struct ex_link_options opt = { .loop = t->ex->loop,
+	return (struct ex_link_options){ .loop = t->ex->loop,
 		.engine = t->ex->engine,
 		.container = t->container,
-		.epoch = t->first_epoch != 0 ? t->first_epoch : reserve_epochs(t),
 		.resumed = t->resumed,
 		.position = position,
 		.on_up = on_up,
@@ -512,8 +511,27 @@ ex_steps_attach(struct ex_task *t)
 		.on_drain = on_drain,
 		.on_gone = on_gone,
 		.arg = t };
+}
 
+void
+ex_steps_attach(struct ex_task *t)
+{
+	struct ex_link_options opt = link_options(t);
+
+	opt.epoch = t->first_epoch != 0 ? t->first_epoch : reserve_epochs(t);
 	t->link = ex_link_new(&opt);
+}
+
+void
+ex_steps_adopt(struct ex_task *t, struct ex_link *link)
+{
+	const struct ex_link_options opt = link_options(t);
+	const struct msg_welcome fresh = { .step = -2 };
+
+	t->link = link;
+	t->st->epochs = ex_link_epoch(link) + EX_EPOCH_RESERVE;
+	ex_link_hand_over(link, &opt);
+	on_up(&fresh, t);
 }
 
 /* --- one after another --- */

@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "executor/meter.h"
 #include "executor/session.h"
+#include "executor/warm.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 
 #define RETRY_MS 2000
+/* Steps may follow each other faster than anybody reads of them. */
+#define REPORT_PACE_MS 20
 #define LINE_MAX_BYTES 8192 /* of ours in a setup log */
 /* After a restart revisions go on well past those that may have been sent. */
 #define REVISION_GAP (1u << 20)
@@ -49,6 +52,20 @@ bool
 ex_task_stopping(const struct ex_task *t)
 {
 	return t->stop;
+}
+
+bool
+ex_task_setting_up(const struct ex_task *t)
+{
+	return t->at == EX_AT_ACCEPT || t->at == EX_AT_SETUP || t->at == EX_AT_BEGIN;
+}
+
+const char *
+ex_task_adopted(const struct ex_task *t)
+{
+	const char *first = t->st != NULL && t->st->ncontainers > 0 ? t->st->containers[0] : NULL;
+
+	return first != NULL && strncmp(first, "millrace-", 9) != 0 ? first : NULL;
 }
 
 struct ex_owner
@@ -309,13 +326,14 @@ on_reported(ProtobufCMessage *reply, struct err **err, void *arg)
 	report(t);
 }
 
-/* The newest state, one report at a time. */
+/* The newest state, one report at a time, and those of progress not closer than REPORT_PACE_MS. */
 static void
 report(struct ex_task *t)
 {
 	enum ex_phase status = t->st->status;
 	const struct ex_rs_options opt = { .method = "task.report", .done = on_reported, .arg = t };
 	auto_free void *body = NULL;
+	int64_t now = clock_mono_ms();
 	size_t n;
 
 	if (t->report != NULL || t->reported == t->st->revision || t->final_acked ||
@@ -323,12 +341,24 @@ report(struct ex_task *t)
 		return;
 	/* The end is told when there is nothing left to send. */
 	t->report_final = ex_phase_final(status) && all_stored(t);
+	if (!t->report_final && now - t->report_sent_ms < REPORT_PACE_MS) {
+		if (!loop_timer_armed(t->pace))
+			loop_timer_start(t->pace, t->report_sent_ms + REPORT_PACE_MS - now);
+		return;
+	}
+	t->report_sent_ms = now;
 	if (!t->report_final)
 		t->st->status = EX_RUNNING;
 	body = ex_state_report(t->st, &n);
 	t->st->status = status;
 	t->reported = t->st->revision;
 	t->report = ex_rs_call_packed(t->ex->rs, &opt, body, n);
+}
+
+static void
+on_pace(void *arg)
+{
+	report(arg);
 }
 
 /* --- the end --- */
@@ -370,6 +400,7 @@ clean(struct ex_task *t)
 		.executor = t->ex->cfg->id,
 		.task = t->task_id,
 		.fence = t->fence,
+		.container = ex_task_adopted(t),
 		.done = on_cleaned,
 		.arg = t };
 
@@ -428,6 +459,7 @@ ex_task_drop(struct ex_task *t, const char *why)
 	t->at = EX_AT_DROP;
 	loop_timer_stop(t->again);
 	loop_timer_stop(t->lease);
+	loop_timer_stop(t->pace);
 	ex_rs_cancel(steal(&t->report));
 	ships_free(t);
 	clean(t);
@@ -506,16 +538,19 @@ on_begun(ProtobufCMessage *reply, struct err **err, void *arg)
 	}
 	if (*err != NULL) {
 		log_err(LOG_WARN, "task.begin is refused, trying again", err, EX_LOG_IDS(t));
-		loop_timer_start(t->again, RETRY_MS);
+		if (t->at == EX_AT_BEGIN)
+			loop_timer_start(t->again, RETRY_MS);
 		return;
 	}
 	t->st->begun = true;
+	if (t->at != EX_AT_BEGIN)
+		return; /* the working directory is still being made */
 	t->at = EX_AT_STEPS;
 	ex_steps_go(t);
 }
 
-static void
-begin(struct ex_task *t)
+void
+ex_task_begin(struct ex_task *t)
 {
 	Millrace__BeginRequest req = MILLRACE__BEGIN_REQUEST__INIT;
 	Millrace__Attempt attempt = MILLRACE__ATTEMPT__INIT;
@@ -523,7 +558,8 @@ begin(struct ex_task *t)
 		.method = "task.begin", .request = &req.base, .done = on_begun, .arg = t
 	};
 
-	t->at = EX_AT_BEGIN;
+	if (t->st->begun || t->call != NULL)
+		return;
 	attempt.task_id = t->task_id;
 	attempt.fence = t->fence;
 	req.attempt = &attempt;
@@ -559,13 +595,16 @@ ex_task_setup_done(struct ex_task *t)
 		ex_logship_end(ex_task_ship(t, -1));
 	}
 	start_timeout(t);
-	ex_task_save(t);
+	ex_warm_settled(t->ex->warm);
 	if (t->st->begun) {
 		t->at = EX_AT_STEPS;
 		ex_steps_go(t);
 	} else {
-		begin(t);
+		t->at = EX_AT_BEGIN;
+		ex_task_begin(t);
 	}
+	if (!t->step.active) /* a step that starts has saved all this */
+		ex_task_save(t);
 }
 
 /* --- accept --- */
@@ -650,7 +689,9 @@ go(struct ex_task *t)
 		return;
 	}
 	t->images = xcalloc(t->plan->spec->n_containers, sizeof(*t->images));
-	t->container = ex_task_container_name(t, 0);
+	t->container = t->st->setup_done && ex_task_adopted(t) != NULL
+	                   ? xstrdup(ex_task_adopted(t))
+	                   : ex_task_container_name(t, 0);
 	t->at = EX_AT_SETUP;
 	if (t->st->setup_done)
 		ex_setup_reattach(t);
@@ -724,7 +765,7 @@ on_again(void *arg)
 	if (t->at == EX_AT_ACCEPT && t->call == NULL)
 		accept_now(t);
 	else if (t->at == EX_AT_BEGIN && t->call == NULL)
-		begin(t);
+		ex_task_begin(t);
 	if (t->st != NULL && t->at != EX_AT_DROP && t->at != EX_AT_ACCEPT) {
 		ships_again(t);
 		report(t);
@@ -747,6 +788,7 @@ task_new(struct ex *ex, const char *task_id, uint64_t fence, const char *run_id)
 	t->lease = loop_timer_new(ex->loop, "task lease", on_lease_end, t);
 	t->timeout = loop_timer_new(ex->loop, "task timeout", on_timeout, t);
 	t->kill = loop_timer_new(ex->loop, "step kill", ex_step_give_up, t);
+	t->pace = loop_timer_new(ex->loop, "report pace", on_pace, t);
 	ex_task_add(ex, t);
 	return t;
 }
@@ -766,8 +808,7 @@ ex_task_recover(struct ex *ex, const char *dir)
 	struct ex_task *t;
 	size_t n;
 
-	if (ex_spool_file_state_read(&text, &n, dir, &e) != 0 ||
-	    ex_state_parse(&st, text, n, &e) != 0) {
+	if (ex_spool_state_read(&text, &n, dir, &e) != 0 || ex_state_parse(&st, text, n, &e) != 0) {
 		log_err(LOG_WARN, "a task's directory is of no use and is removed", &e,
 		    LOG_STR("dir", dir));
 		ex_spool_file_remove(dir);
@@ -832,5 +873,6 @@ ex_task_free(struct ex_task *t)
 	loop_timer_free(t->lease);
 	loop_timer_free(t->timeout);
 	loop_timer_free(t->kill);
+	loop_timer_free(t->pace);
 	free(t);
 }

@@ -28,6 +28,10 @@ bool ex_task_held(const struct ex_task *t);
 /* Uses containers, so it counts against the limit. */
 bool ex_task_busy(const struct ex_task *t);
 bool ex_task_stopping(const struct ex_task *t);
+/* Its first step has not begun yet. */
+bool ex_task_setting_up(const struct ex_task *t);
+/* Id of its main container when that one was started ahead and bears another name; else NULL. */
+const char *ex_task_adopted(const struct ex_task *t);
 
 /* The executor is registered (again). */
 void ex_task_registered(struct ex_task *t);

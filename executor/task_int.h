@@ -14,12 +14,13 @@
 #include "executor/pull.h"
 #include "executor/removal.h"
 #include "executor/spool.h"
+#include "executor/spool_state.h"
 #include "executor/state.h"
 #include "executor/task.h"
 #include "executor/toolbox_link.h"
 
 /* Logs that are on our disk and not wholly stored yet; a further step waits. */
-#define EX_UNSTORED_MAX 32
+#define EX_UNSTORED_MAX 256
 /* Between the first signal and SIGKILL when a step is ended by force. */
 #define EX_KILL_GRACE_MS 1000
 /* A step that should be dead and says nothing is given up after this. */
@@ -67,7 +68,7 @@ struct ex_task {
 	Millrace__AcceptReply *plan;
 	struct ex_mask_set *mask;
 	struct ex_image_info *images; /* one per container */
-	char *container;              /* name of the main one */
+	char *container;              /* name or id of the main one */
 	struct ex_link *link;         /* to its toolbox */
 	struct ex_logship **ships;    /* 0 = setup, then the steps */
 	unsigned nunstored;
@@ -79,6 +80,8 @@ struct ex_task {
 	struct ex_rs_call *report; /* its newest */
 	uint64_t reported;         /* revision of the report under way or last answered */
 	bool report_final;         /* the report under way is the final one */
+	int64_t report_sent_ms;
+	struct loop_timer *pace; /* the next report may be sent */
 	struct ex_removal *removal;
 	bool cleaned, final_acked;
 
@@ -104,6 +107,8 @@ void ex_task_say(struct ex_task *t, const char *fmt, ...) PRINTF(2, 3);
 void ex_task_say_raw(struct ex_task *t, const char *text, size_t n);
 /* All is over: how, and why the setup or the last step ended so. */
 void ex_task_end(struct ex_task *t, enum ex_phase status);
+/* Sends task.begin unless that was done: as soon as all containers run. */
+void ex_task_begin(struct ex_task *t);
 /* The containers run and the working directory is there. */
 void ex_task_setup_done(struct ex_task *t);
 /* Ends a setup that did not succeed: why NULL = stopped. */
@@ -133,6 +138,8 @@ void ex_setup_main_gone(struct ex_task *t, struct err **err);
 /* --- step.c --- */
 /* Opens the link to the main container; its frames are step.c's. */
 void ex_steps_attach(struct ex_task *t);
+/* The same with a link that is up already. */
+void ex_steps_adopt(struct ex_task *t, struct ex_link *link);
 /* Goes on with the first step that is not over. */
 void ex_steps_go(struct ex_task *t);
 /* The spool wrote something. */

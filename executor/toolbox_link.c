@@ -272,6 +272,17 @@ ex_link_new(const struct ex_link_options *opt)
 }
 
 void
+ex_link_hand_over(struct ex_link *l, const struct ex_link_options *opt)
+{
+	struct ex_link_options o = *opt;
+
+	o.loop = l->o.loop;
+	o.engine = l->o.engine;
+	o.container = NULL;
+	l->o = o;
+}
+
+void
 ex_link_free(struct ex_link *l)
 {
 	if (l == NULL)

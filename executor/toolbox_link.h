@@ -43,6 +43,8 @@ struct ex_link_options {
 };
 struct ex_link *ex_link_new(const struct ex_link_options *opt);
 void ex_link_free(struct ex_link *l); /* NULL allowed */
+/* Another owner: the callbacks and arg of opt from now on; its other members are ignored. */
+void ex_link_hand_over(struct ex_link *l, const struct ex_link_options *opt);
 bool ex_link_up(const struct ex_link *l);
 /* Epoch of the newest attach. */
 uint32_t ex_link_epoch(const struct ex_link *l);

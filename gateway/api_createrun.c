@@ -32,7 +32,8 @@ struct createrun {
 	char *repo_path; /* on disk */
 	char repo[ID_LEN + 1];
 	struct gw_pairs own; /* variables of ours: what the runs clone with */
-	/* result of the worker */
+	struct gw_definition def;
+	/* result of the workers */
 	struct err *err;
 	uint8_t *packed; /* NULL: nothing to create */
 	size_t packed_len;
@@ -47,6 +48,7 @@ createrun_free(struct createrun *c)
 	gw_ref_fini(&c->ref);
 	gw_origin_fini(&c->origin);
 	gw_pairs_fini(&c->own);
+	gw_definition_fini(&c->def);
 	free(c->repo_path);
 	err_clear(&c->err);
 	if (c->packed)
@@ -157,27 +159,13 @@ keep_commit(struct createrun *c, const struct gw_expansion *x, struct err **err)
 
 /* Worker thread. */
 static void
-createrun_run(void *thread_state, void *arg)
+expand(struct createrun *c)
 {
-	struct createrun *c = arg;
-	struct gw_definition def;
 	struct gw_expansion x;
 
-	(void)thread_state;
-	if (!gw_repo_exists(c->repo_path)) {
-		err_set(
-		    &c->err, ERR_INVALID, "the repository does not exist; push the commit first");
-		return;
-	}
-	if (gw_definition_read(&def, c->repo_path, c->in.commit_sha, &c->err) < 0) {
-		if (c->err->code == ERR_NOTFOUND)
-			c->err->code = ERR_INVALID; /* it is the body that names it */
-		return;
-	}
-	gw_definition_expand(&x, &def, &c->origin, &c->ref, c->in.message);
+	gw_definition_expand(&x, &c->def, &c->origin, &c->ref, c->in.message);
 	if (keep_commit(c, &x, &c->err) < 0) {
 		gw_expansion_fini(&x);
-		gw_definition_fini(&def);
 		return;
 	}
 	if (x.nruns && !pack(c, &x)) {
@@ -194,7 +182,39 @@ createrun_run(void *thread_state, void *arg)
 	for (size_t i = 0; i < x.nwarnings; i++)
 		json_array_append_new(c->warnings, json_string(x.warnings[i]));
 	gw_expansion_fini(&x);
-	gw_definition_fini(&def);
+}
+
+/* Worker thread. */
+static void
+createrun_run(void *thread_state, void *arg)
+{
+	struct createrun *c = arg;
+
+	(void)thread_state;
+	if (!gw_repo_exists(c->repo_path)) {
+		err_set(
+		    &c->err, ERR_INVALID, "the repository does not exist; push the commit first");
+		return;
+	}
+	if (gw_definition_read(&c->def, c->repo_path, c->in.commit_sha, &c->err) < 0) {
+		if (c->err->code == ERR_NOTFOUND)
+			c->err->code = ERR_INVALID; /* it is the body that names it */
+		return;
+	}
+	if (!gw_definition_is_program(&c->def))
+		expand(c);
+}
+
+/* Worker thread of the pool that may be kept busy by endless programs. */
+static void
+evaluate_run(void *thread_state, void *arg)
+{
+	struct createrun *c = arg;
+
+	(void)thread_state;
+	if (gw_definition_evaluate(&c->def, c->repo_path, c->in.commit_sha, &c->ref,
+	        &c->rq->gw->eval_stop, &c->err) == 0)
+		expand(c);
 }
 
 static void
@@ -271,8 +291,17 @@ createrun_done(void *arg)
 	struct gateway *gw = c->rq->gw;
 
 	gw_req_back(c->rq);
-	if (!c->err && gw->stopping)
+	if (gw->stopping) {
+		err_clear(&c->err);
 		err_set(&c->err, ERR_UNAVAILABLE, "the gateway is stopping; try again");
+	}
+	if (!c->err && gw_definition_is_program(&c->def)) {
+		if (gw_req_submit(
+		        c->rq, gw->eval_pool, "evaluate", evaluate_run, createrun_done, c))
+			return;
+		err_set(&c->err, ERR_UNAVAILABLE,
+		    "too many run definitions are being evaluated; try again");
+	}
 	if (c->err) {
 		struct err *err = steal(&c->err);
 

@@ -1,26 +1,19 @@
 #include "gateway/definition.h"
 
 #include "common/mem.h"
+#include "evaluate/evaluate.h"
 #include "gateway/git_repo.h"
 #include "gateway/run_spec.h"
 #include "rundef/rundef.h"
 
 #include <string.h>
 
-const char *const gw_definition_files[] = {
-	".agola/config.star",
-	".agola/config.jsonnet",
-	".agola/config.json",
-	".agola/config.yml",
-	".agola/config.yaml",
-};
-const size_t gw_definition_nfiles = ARRAY_LEN(gw_definition_files);
-
 void
 gw_definition_fini(struct gw_definition *d)
 {
 	buf_free(&d->text);
 	free(d->problem);
+	free(d->eval_problem);
 	*d = (struct gw_definition){ 0 };
 }
 
@@ -29,16 +22,16 @@ gw_definition_read(
     struct gw_definition *out, const char *repo_path, const char *sha, struct err **err)
 {
 	auto_err why = NULL;
-	size_t index = gw_definition_nfiles;
+	size_t index = eval_nfiles;
 	int rc = gw_repo_check_commit(repo_path, sha, err);
 
 	*out = (struct gw_definition){ 0 };
 	if (rc < 0)
 		return rc;
-	rc = gw_repo_read_first(&out->text, &index, repo_path, sha, gw_definition_files,
-	    gw_definition_nfiles, RUNDEF_SIZE_MAX, &why);
-	if (index < gw_definition_nfiles)
-		out->file = gw_definition_files[index];
+	rc = gw_repo_read_first(
+	    &out->text, &index, repo_path, sha, eval_files, eval_nfiles, RUNDEF_SIZE_MAX, &why);
+	if (index < eval_nfiles)
+		out->file = eval_files[index];
 	if (rc == ERR_INVALID && out->file) {
 		out->problem = xstrdup(err_msg(why));
 		return 0;
@@ -48,6 +41,50 @@ gw_definition_read(
 		return err_set(err, why->code, "read the run definition: %s", err_msg(why));
 	}
 	return 0;
+}
+
+bool
+gw_definition_is_program(const struct gw_definition *d)
+{
+	return d->file && !d->problem && !d->evaluated && eval_is_program(d->file);
+}
+
+struct commit {
+	const char *repo_path, *sha;
+};
+
+static int
+read_import(struct buf *out, void *arg, const char *path, size_t max, struct err **err)
+{
+	const struct commit *c = arg;
+
+	return gw_repo_read_file(out, c->repo_path, c->sha, path, max, err);
+}
+
+int
+gw_definition_evaluate(struct gw_definition *d, const char *repo_path, const char *sha,
+    const struct gw_ref *ref, const atomic_bool *stop, struct err **err)
+{
+	struct commit commit = { repo_path, sha };
+	struct eval_source s = { .file = d->file,
+		.text = buf_str(&d->text),
+		.len = d->text.len,
+		.ctx = { .ref_type = ref->type,
+		    .ref = ref->ref,
+		    .branch = ref->branch,
+		    .tag = ref->tag,
+		    .pull_request_id = ref->pull_request_id,
+		    .commit_sha = sha },
+		.read = read_import,
+		.arg = &commit,
+		.stop = stop };
+	struct buf out = BUF_INIT;
+	int rc = eval_run(&out, &d->eval_problem, &s, err);
+
+	buf_free(&d->text);
+	d->text = out;
+	d->evaluated = true;
+	return rc;
 }
 
 void
@@ -92,18 +129,17 @@ gw_expansion_fail(struct gw_expansion *x, const struct gw_origin *origin, const 
 static char *
 unusable(const struct gw_definition *d)
 {
-	const char *dot = d->file ? strrchr(d->file, '.') : NULL;
-
 	if (!d->file)
 		return xstrdup("the commit has no run definition: none of .agola/config.star, "
 		               "config.jsonnet, config.json, config.yml or config.yaml exists; "
 		               "add .agola/config.yml");
 	if (d->problem)
 		return xasprintf("%s:1:1: %s", d->file, d->problem);
-	if (strcmp(dot, ".star") == 0 || strcmp(dot, ".jsonnet") == 0)
-		return xasprintf("%s:1:1: %s is not supported by this version yet; write the "
-		                 "definition as .agola/config.yml or config.json",
-		    d->file, strcmp(dot, ".star") == 0 ? "Starlark" : "Jsonnet");
+	if (eval_unsupported(d->file))
+		return xasprintf("%s:1:1: %s", d->file, eval_unsupported(d->file));
+	if (d->eval_problem)
+		return xstrdup(d->eval_problem);
+	MUST(!gw_definition_is_program(d));
 	return NULL;
 }
 
@@ -143,6 +179,8 @@ gw_definition_expand(struct gw_expansion *out, const struct gw_definition *d,
     const struct gw_origin *origin, const struct gw_ref *ref, const char *message)
 {
 	auto_free char *problem = unusable(d);
+	auto_free char *shown =
+	    xasprintf("%s%s", d->file ? d->file : "", d->evaluated ? " (output)" : "");
 	auto_buf errors = BUF_INIT;
 	auto_buf warnings = BUF_INIT;
 	struct rundef_diags diags = { 0 };
@@ -155,12 +193,12 @@ gw_definition_expand(struct gw_expansion *out, const struct gw_definition *d,
 		return;
 	}
 	rc = rundef_parse(&def, &diags, buf_str(&d->text), d->text.len);
-	print_severity(&errors, &diags, d->file, true);
-	print_severity(&warnings, &diags, d->file, false);
+	print_severity(&errors, &diags, shown, true);
+	print_severity(&warnings, &diags, shown, false);
 	if (rc < 0) {
 		if (diags.dropped)
 			buf_printf(
-			    &errors, "%s:1:1: and %zu further problems\n", d->file, diags.dropped);
+			    &errors, "%s:1:1: and %zu further problems\n", shown, diags.dropped);
 		gw_expansion_fail(out, origin, buf_str(&errors));
 	} else if (gw_intake_skipped(message)) {
 		add_warning(out, "nothing was created: the commit message asks for no run "

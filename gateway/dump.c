@@ -15,7 +15,7 @@
 /* The list of requests holds at most so many; their total is always told. */
 #define DUMP_MAX 200
 
-enum gauge { CONNECTED, DB_QUEUE, GIT_QUEUE, REQUESTS, CONNECTIONS, CALLS, FOLLOWERS };
+enum gauge { CONNECTED, DB_QUEUE, GIT_QUEUE, EVAL_QUEUE, REQUESTS, CONNECTIONS, CALLS, FOLLOWERS };
 
 static const struct {
 	const char *name, *help;
@@ -24,6 +24,8 @@ static const struct {
 	    "1: the runservice is connected." },
 	[DB_QUEUE] = { "millrace_gateway_db_queue", "Jobs for PostgreSQL that wait or run." },
 	[GIT_QUEUE] = { "millrace_gateway_git_queue", "Readings of definitions that wait or run." },
+	[EVAL_QUEUE] = { "millrace_gateway_evaluate_queue",
+	    "Evaluations of Jsonnet definitions that wait or run." },
 	[REQUESTS] = { "millrace_gateway_requests", "Requests that are not answered yet." },
 	[CONNECTIONS] = { "millrace_gateway_connections", "HTTP connections." },
 	[FOLLOWERS] = { "millrace_gateway_log_streams", "Logs being sent or followed." },
@@ -55,6 +57,7 @@ gw_sample(const struct gateway *gw)
 	metrics_set(gauges[CONNECTED], gw_rs_connected(gw->rs));
 	metrics_set(gauges[DB_QUEUE], (int64_t)work_pending(gw->db_pool));
 	metrics_set(gauges[GIT_QUEUE], (int64_t)work_pending(gw->git_pool));
+	metrics_set(gauges[EVAL_QUEUE], (int64_t)work_pending(gw->eval_pool));
 	metrics_set(gauges[REQUESTS], (int64_t)load.requests);
 	metrics_set(gauges[CONNECTIONS], (int64_t)load.connections);
 	metrics_set(gauges[FOLLOWERS], gw->followers);
@@ -83,10 +86,11 @@ gw_dump(void *arg)
 		    json_pack("{s:s, s:s, s:I, s:b}", "method", http_req_method_name(rq->http),
 		        "route", rq->route->pattern, "age_ms",
 		        (json_int_t)((us - rq->started_us) / 1000), "on_worker", rq->busy));
-	out = json_pack("{s:s, s:s, s:{s:b, s:I}, s:{s:o, s:o, s:o}}", "daemon", "millrace-gateway",
-	    "time", now, "runservice", "connected", gw_rs_connected(gw->rs), "calls",
-	    (json_int_t)gw_rs_pending(gw->rs), "queues", "db", queue(gw->db_pool, GW_DB_QUEUE_MAX),
-	    "git", queue(gw->git_pool, GW_GIT_QUEUE_MAX), "login",
+	out = json_pack("{s:s, s:s, s:{s:b, s:I}, s:{s:o, s:o, s:o, s:o}}", "daemon",
+	    "millrace-gateway", "time", now, "runservice", "connected", gw_rs_connected(gw->rs),
+	    "calls", (json_int_t)gw_rs_pending(gw->rs), "queues", "db",
+	    queue(gw->db_pool, GW_DB_QUEUE_MAX), "git", queue(gw->git_pool, GW_GIT_QUEUE_MAX),
+	    "evaluate", queue(gw->eval_pool, GW_EVAL_QUEUE_MAX), "login",
 	    queue(gw->login_pool, GW_LOGIN_QUEUE_MAX));
 	json_object_set_new(out, "http",
 	    json_pack("{s:I, s:I, s:I, s:o}", "connections", (json_int_t)load.connections,

@@ -4,6 +4,7 @@
 #include "common/http_server.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "gateway/dropped.h"
 #include "gateway/dump.h"
 #include "gateway/cleaner.h"
 #include "gateway/git_server.h"
@@ -61,6 +62,9 @@ make_pools(struct gateway *gw)
 	gw->git_pool = work_new(gw->loop,
 	    &(struct work_options){
 	        .name = "git", .threads = GW_GIT_THREADS, .queue_max = GW_GIT_QUEUE_MAX });
+	gw->eval_pool = work_new(gw->loop,
+	    &(struct work_options){
+	        .name = "evaluate", .threads = GW_EVAL_THREADS, .queue_max = GW_EVAL_QUEUE_MAX });
 }
 
 static int
@@ -111,6 +115,7 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	rc = listen_http(gw, err);
 	if (rc < 0)
 		return rc;
+	gw->dropped = gw_dropped_new(gw);
 	log_info("listening", LOG_STR("address", gw->cfg->listen),
 	    LOG_STR("public_url", gw->cfg->public_url));
 	return 0;
@@ -148,6 +153,7 @@ gw_stop(void *state)
 	if (!gw)
 		return;
 	gw->stopping = true;
+	atomic_store(&gw->eval_stop, true);
 	if (gw->http)
 		http_server_close(gw->http);
 	gw_cleaner_free(gw->cleaner);
@@ -155,20 +161,25 @@ gw_stop(void *state)
 		work_stop(gw->db_pool);
 	if (gw->git_pool)
 		work_stop(gw->git_pool);
+	if (gw->eval_pool)
+		work_stop(gw->eval_pool);
 	if (gw->login_pool)
 		work_stop(gw->login_pool);
 	/* The results of the last jobs are posted: let them answer. */
-	while (any_busy(gw))
+	while (any_busy(gw) || gw_dropped_busy(gw->dropped))
 		loop_run_once(gw->loop, 10);
 	end_requests(gw);
 	gw_feed_free(gw->feed);
 	gw_rs_free(gw->rs);
+	gw_dropped_free(gw->dropped);
 	gw_git_server_free(gw->git);
 	http_server_free(gw->http);
 	if (gw->db_pool)
 		work_free(gw->db_pool);
 	if (gw->git_pool)
 		work_free(gw->git_pool);
+	if (gw->eval_pool)
+		work_free(gw->eval_pool);
 	if (gw->login_pool)
 		work_free(gw->login_pool);
 	gw_limit_free(gw->login_names);

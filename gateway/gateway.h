@@ -10,10 +10,13 @@
 #include "gateway/config.h"
 #include "gateway/keys.h"
 
+#include <stdatomic.h>
+
 struct http_server;
 struct gw_rs;
 struct gw_git_server;
 struct gw_feed;
+struct gw_dropped;
 struct gw_limit;
 struct gw_cleaner;
 struct gw_githost_ops;
@@ -22,6 +25,8 @@ struct gw_req;
 #define GW_DB_QUEUE_MAX 1000 /* jobs waiting for PostgreSQL; more are answered with 503 */
 #define GW_GIT_QUEUE_MAX 200 /* jobs waiting for a git reader; likewise */
 #define GW_GIT_THREADS 2
+#define GW_EVAL_QUEUE_MAX 50 /* run definitions waiting to be evaluated; likewise */
+#define GW_EVAL_THREADS 2    /* so many at a time */
 /* Passwords are hashed one after another, away from the other database threads: 64 MiB and tens of
  * milliseconds each. */
 #define GW_LOGIN_QUEUE_MAX 20
@@ -39,6 +44,7 @@ struct gateway {
 	struct http_server *http;
 	struct work_pool *db_pool;    /* thread state: struct db */
 	struct work_pool *git_pool;   /* short blocking git children and files */
+	struct work_pool *eval_pool;  /* run definitions that are programs, each for seconds */
 	struct work_pool *login_pool; /* as db_pool, for passwords */
 	struct gw_limit *login_names, *login_peers, *repo_peers;
 	struct gw_cleaner *cleaner;
@@ -48,10 +54,12 @@ struct gateway {
 	int64_t maintenance_read_ms;          /* 0 = never */
 	struct gw_rs *rs;
 	struct gw_feed *feed; /* of logs */
+	struct gw_dropped *dropped;
 	struct gw_git_server *git;
 	struct gw_req *requests; /* all that are not answered yet */
 	unsigned followers;      /* log streams among them */
 	bool stopping;
+	atomic_bool eval_stop; /* also read by the threads of eval_pool */
 };
 
 /* struct daemon_spec's start and stop. */

@@ -4,14 +4,9 @@
 #include "common/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Configuration that outranks the repository's own. */
@@ -105,6 +100,22 @@ env_fini(struct environment *e)
 		free(e->list[i]);
 }
 
+int
+gw_git_spawn(struct child *out, const char *const *argv, bool want_in,
+    const struct gw_git_access *access, struct err **err)
+{
+	struct environment env;
+	int rc;
+
+	env_init(&env, access);
+	rc = child_spawn(out,
+	    &(struct child_options){
+	        .program = "git", .argv = argv, .envp = env.list, .in = want_in, .err = true },
+	    err);
+	env_fini(&env);
+	return rc;
+}
+
 static void
 close_at(int *fd)
 {
@@ -113,141 +124,9 @@ close_at(int *fd)
 	*fd = -1;
 }
 
-/* The child's ends. */
-struct ends {
-	int in, out, err;
-};
-
-static int
-make_pipes(struct gw_git_child *c, struct ends *child, bool want_in, struct err **err)
-{
-	int p[2];
-
-	if (want_in) {
-		if (pipe2(p, O_CLOEXEC) < 0)
-			return err_set_errno(err, errno, "pipe");
-		child->in = p[0];
-		c->in = p[1];
-	} else {
-		child->in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		if (child->in < 0)
-			return err_set_errno(err, errno, "open /dev/null");
-	}
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_set_errno(err, errno, "pipe");
-	c->out = p[0];
-	child->out = p[1];
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_set_errno(err, errno, "pipe");
-	c->err = p[0];
-	child->err = p[1];
-	return 0;
-}
-
-static void
-set_nonblocking(int fd)
-{
-	if (fd >= 0)
-		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-static int
-spawn(pid_t *pid, const struct ends *child, const char *const *argv, char *const *envp)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int rc;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, child->in, 0);
-	posix_spawn_file_actions_adddup2(&actions, child->out, 1);
-	posix_spawn_file_actions_adddup2(&actions, child->err, 2);
-	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-	posix_spawnattr_init(&attr);
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setflags(
-	    &attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	/* posix_spawn() does not write to the strings, its type is older than const. */
-	rc = posix_spawnp(pid, "git", &actions, &attr, (char *const *)(uintptr_t)argv, envp);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	return rc;
-}
-
-int
-gw_git_spawn(struct gw_git_child *out, const char *const *argv, bool want_in,
-    const struct gw_git_access *access, struct err **err)
-{
-	struct gw_git_child c = { .pid = -1, .pidfd = -1, .in = -1, .out = -1, .err = -1 };
-	struct ends child = { -1, -1, -1 };
-	struct environment env;
-	int rc = make_pipes(&c, &child, want_in, err);
-
-	if (rc == 0) {
-		env_init(&env, access);
-		rc = spawn(&c.pid, &child, argv, env.list);
-		env_fini(&env);
-		if (rc != 0)
-			rc = err_set_errno(err, rc, "start git (is it installed?)");
-	}
-	if (rc == 0) {
-		c.pidfd = pidfd_open(c.pid, 0);
-		if (c.pidfd < 0) {
-			rc = err_set_errno(err, errno, "pidfd_open");
-			gw_git_kill(&c);
-			(void)waitpid(c.pid, NULL, 0);
-		}
-	}
-	close_at(&child.in);
-	close_at(&child.out);
-	close_at(&child.err);
-	if (rc < 0) {
-		gw_git_close(&c);
-		return rc;
-	}
-	set_nonblocking(c.in);
-	set_nonblocking(c.out);
-	set_nonblocking(c.err);
-	*out = c;
-	return 0;
-}
-
-void
-gw_git_kill(const struct gw_git_child *c)
-{
-	if (c->pid > 0)
-		(void)kill(-c->pid, SIGKILL);
-}
-
-void
-gw_git_close(struct gw_git_child *c)
-{
-	close_at(&c->in);
-	close_at(&c->out);
-	close_at(&c->err);
-}
-
-int
-gw_git_reap(struct gw_git_child *c)
-{
-	int status = 0;
-
-	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	c->pid = -1;
-	close_at(&c->pidfd);
-	gw_git_close(c);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* Writes what fits; closes in when all is written or nobody reads any more. */
 static void
-feed(struct gw_git_child *c, const char **input, size_t *left)
+feed(struct child *c, const char **input, size_t *left)
 {
 	ssize_t n = *left ? write(c->in, *input, *left) : 0;
 
@@ -285,7 +164,7 @@ gw_git_run(struct buf *out, int *status, const char *const *argv, const char *in
     int64_t timeout_ms, struct err **err)
 {
 	auto_buf said = BUF_INIT;
-	struct gw_git_child c;
+	struct child c;
 	size_t left = input ? strlen(input) : 0;
 	int64_t deadline = clock_mono_ms() + timeout_ms;
 	bool over = false, ignored = false, late = false;
@@ -309,8 +188,8 @@ gw_git_run(struct buf *out, int *status, const char *const *argv, const char *in
 			feed(&c, &input, &left);
 	}
 	if (over || late)
-		gw_git_kill(&c);
-	*status = gw_git_reap(&c);
+		child_kill(&c);
+	*status = child_reap(&c);
 	if (late)
 		return err_set(err, ERR_UNAVAILABLE, "git %s did not end within %lld s", argv[1],
 		    (long long)(timeout_ms / 1000));

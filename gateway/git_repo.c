@@ -420,3 +420,78 @@ gw_repo_read_first(struct buf *out, size_t *index, const char *path, const char 
 	}
 	return rc < 0 ? rc : err_set(err, ERR_NOTFOUND, "no such file");
 }
+
+/* One line of ls-tree -l: "MODE TYPE OID SIZE\tNAME". */
+struct entry {
+	char mode[8], type[16], oid[65];
+	unsigned long long size;
+};
+
+/* The entry of a tree; its mode is empty when there is none. */
+static int
+list_entry(struct entry *e, const char *path, const char *sha, const char *name, struct err **err)
+{
+	const char *argv[] = { "git", "-C", path, "--literal-pathspecs", "ls-tree", "-l", "-z", sha,
+		"--", name, NULL };
+	auto_buf out = BUF_INIT;
+	char size[24];
+	int status;
+	int rc = gw_git_run(&out, &status, argv, NULL, CHECK_LINE_MAX, READ_TIMEOUT_MS, err);
+
+	*e = (struct entry){ 0 };
+	if (rc < 0)
+		return rc;
+	if (status != 0)
+		return err_set(err, ERR_INTERNAL, "git ls-tree: exit status %d", status);
+	/* NOLINTNEXTLINE(cert-err34-c): the size is "-" or a number that fits */
+	if (sscanf(buf_str(&out), "%7[0-7] %15[a-z] %64[0-9a-f] %23s", e->mode, e->type, e->oid,
+	        size) != 4)
+		e->mode[0] = '\0';
+	else
+		e->size = strtoull(size, NULL, 10);
+	return 0;
+}
+
+/* Why there is no such file: one of the directories may be a link. */
+static int
+not_found(const char *path, const char *sha, const char *name, struct err **err)
+{
+	for (const char *p = strchr(name, '/'); p; p = strchr(p + 1, '/')) {
+		auto_free char *part = xstrndup(name, (size_t)(p - name));
+		struct entry e;
+		int rc = list_entry(&e, path, sha, part, err);
+
+		if (rc < 0)
+			return rc;
+		if (strcmp(e.mode, "120000") == 0)
+			return err_set(
+			    err, ERR_INVALID, "%s is a symbolic link, which is not followed", part);
+		if (strcmp(e.type, "tree") != 0)
+			break;
+	}
+	return err_set(err, ERR_NOTFOUND, "the commit has no such file");
+}
+
+int
+gw_repo_read_file(struct buf *out, const char *path, const char *sha, const char *name, size_t max,
+    struct err **err)
+{
+	struct entry e;
+	int rc;
+
+	if (strlen(name) > CHECK_LINE_MAX / 2)
+		return err_set(err, ERR_NOTFOUND, "the commit has no such file");
+	rc = list_entry(&e, path, sha, name, err);
+	if (rc < 0)
+		return rc;
+	if (!e.mode[0])
+		return not_found(path, sha, name, err);
+	if (strcmp(e.mode, "120000") == 0)
+		return err_set(err, ERR_INVALID, "it is a symbolic link, which is not followed");
+	if (strcmp(e.type, "blob") != 0)
+		return err_set(err, ERR_INVALID, "it is no file");
+	if (e.size > max)
+		return err_set(
+		    err, ERR_INVALID, "it has %llu bytes, at most %zu are allowed", e.size, max);
+	return read_object(out, path, e.oid, max, err);
+}

@@ -54,6 +54,10 @@ int gw_repo_check_commit(const char *path, const char *sha, struct err **err) MU
  * ERR_INVALID (with *index set) when it has more than max bytes. */
 int gw_repo_read_first(struct buf *out, size_t *index, const char *path, const char *rev,
     const char *const *names, size_t n, size_t max, struct err **err) MUSTCHECK;
+/* A file at the commit. ERR_NOTFOUND when there is none; ERR_INVALID when it is no plain file (a
+ * symbolic link, say) or has more than max bytes. */
+int gw_repo_read_file(struct buf *out, const char *path, const char *sha, const char *name,
+    size_t max, struct err **err) MUSTCHECK;
 /* A full commit hash, or a ref name without slash. */
 bool gw_repo_rev_is_valid(const char *rev);
 bool gw_repo_sha_is_valid(const char *sha);

@@ -42,7 +42,7 @@ struct session {
 	uint64_t input_max;
 	int lock; /* held while something is pushed; -1 = none */
 	bool advertise, running, started, out_done, child_done;
-	struct gw_git_child child;
+	struct child child;
 	struct loop_io *in_io, *out_io, *err_io, *pid_io;
 	struct loop_timer *idle;
 	int64_t begun_ms;
@@ -162,10 +162,10 @@ session_free(struct session *s)
 	loop_io_free(s->pid_io);
 	loop_timer_free(s->idle);
 	if (s->child.pid > 0) {
-		gw_git_kill(&s->child);
-		gw_git_reap(&s->child);
+		child_kill(&s->child);
+		child_reap(&s->child);
 	}
-	gw_git_close(&s->child);
+	child_close(&s->child);
 	gw_inflate_free(s->inflate);
 	if (s->lock >= 0)
 		close(s->lock);
@@ -457,7 +457,7 @@ child_ended(int fd, unsigned what, void *arg)
 	close_input(s);
 	/* What it wrote last is still in the pipes. */
 	s->child.out = s->child.err = -1;
-	s->exit_status = gw_git_reap(&s->child);
+	s->exit_status = child_reap(&s->child);
 	s->child.out = out;
 	s->child.err = err;
 	s->child_done = true;

@@ -64,6 +64,16 @@ void gw_api_project_reconfig(struct gw_req *rq);
 void gw_api_project_createrun(struct gw_req *rq);
 void gw_api_remote_repos(struct gw_req *rq);
 
+/* api_secret.c */
+void gw_api_secret_list(struct gw_req *rq);
+void gw_api_secret_put(struct gw_req *rq);
+void gw_api_secret_delete(struct gw_req *rq);
+
+/* api_variable.c */
+void gw_api_variable_list(struct gw_req *rq);
+void gw_api_variable_put(struct gw_req *rq);
+void gw_api_variable_delete(struct gw_req *rq);
+
 /* api_remotesource.c */
 int gw_api_remote_list(struct gw_req *rq, struct db *db, struct err **err);
 int gw_api_remote_create(struct gw_req *rq, struct db *db, struct err **err);

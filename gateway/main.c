@@ -1,4 +1,5 @@
 #include "common/daemon.h"
+#include "evaluate/evaluate.h"
 #include "gateway/config.h"
 #include "gateway/dump.h"
 #include "gateway/gateway.h"
@@ -17,5 +18,7 @@ main(int argc, char **argv)
 		.dump = gw_dump,
 	};
 
+	if (eval_is_child(argc, argv))
+		return eval_child();
 	return daemon_main(argc, argv, &spec);
 }

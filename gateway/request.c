@@ -7,6 +7,7 @@
 #include "common/work.h"
 #include "gateway/audit.h"
 #include "gateway/auth.h"
+#include "gateway/dropped.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
 
@@ -151,8 +152,12 @@ keep_maintenance(struct gw_req *rq)
 static void
 db_done(void *arg)
 {
+	const struct gw_req *rq = arg;
+
 	gw_req_back(arg);
 	keep_maintenance(arg);
+	if (rq->route->drops && !rq->err && !rq->denied)
+		gw_dropped_look(rq->gw->dropped);
 	answer(arg);
 }
 

@@ -45,6 +45,7 @@ struct gw_route {
 	    *body;    /* the body must be JSON of this shape; NULL = it is not looked at */
 	bool runs;    /* needs the runservice */
 	bool outside; /* works while a service is in maintenance */
+	bool drops;   /* may delete projects or project groups */
 	bool audited; /* goes into the audit log although it is a GET, or has no identity */
 	/* Exactly one of the two. work runs on a database thread and fills rq->status and
 	 * rq->reply; handle runs on the loop and answers itself, now or later. */

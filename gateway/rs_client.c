@@ -42,7 +42,7 @@ call_free(struct gw_rs_call *call)
 	if (call->next)
 		call->next->link = call->link;
 	loop_timer_free(call->pause);
-	free(call->body);
+	xfree_secret(call->body, call->len);
 	free(call);
 }
 
@@ -305,4 +305,54 @@ gw_rs_load_commit(struct gw_rs *rs, const char *id, gw_rs_fn fn, void *arg)
 	q.id = text(id);
 	return send_message(
 	    rs, "load.commit", &q.base, &millrace__empty__descriptor, WHOLE_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_secret_list(struct gw_rs *rs, const Millrace__ScopeListRequest *q, gw_rs_fn fn, void *arg)
+{
+	return send_message(rs, "secret.list", &q->base, &millrace__secret_list_reply__descriptor,
+	    CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_secret_put(struct gw_rs *rs, const Millrace__SecretPutRequest *q, gw_rs_fn fn, void *arg)
+{
+	return send_message(
+	    rs, "secret.put", &q->base, &millrace__secret__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_secret_delete(struct gw_rs *rs, const Millrace__ScopeDeleteRequest *q, gw_rs_fn fn, void *arg)
+{
+	return send_message(
+	    rs, "secret.delete", &q->base, &millrace__empty__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_variable_list(struct gw_rs *rs, const Millrace__ScopeListRequest *q, gw_rs_fn fn, void *arg)
+{
+	return send_message(rs, "variable.list", &q->base,
+	    &millrace__variable_list_reply__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_variable_put(struct gw_rs *rs, const Millrace__VariablePutRequest *q, gw_rs_fn fn, void *arg)
+{
+	return send_message(
+	    rs, "variable.put", &q->base, &millrace__variable__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_variable_delete(
+    struct gw_rs *rs, const Millrace__ScopeDeleteRequest *q, gw_rs_fn fn, void *arg)
+{
+	return send_message(
+	    rs, "variable.delete", &q->base, &millrace__empty__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_scope_delete(struct gw_rs *rs, const Millrace__ScopeDropRequest *q, gw_rs_fn fn, void *arg)
+{
+	return send_message(
+	    rs, "scope.delete", &q->base, &millrace__empty__descriptor, CALL_MS, fn, arg);
 }

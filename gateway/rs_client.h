@@ -62,5 +62,21 @@ struct gw_rs_call *gw_rs_dump_read(
 struct gw_rs_call *gw_rs_load_write(struct gw_rs *rs, const char *id, uint64_t offset,
     const void *p, size_t n, gw_rs_fn fn, void *arg);
 struct gw_rs_call *gw_rs_load_commit(struct gw_rs *rs, const char *id, gw_rs_fn fn, void *arg);
+/* Secrets and variables. -> SecretListReply, Secret, Empty; VariableListReply, Variable, Empty */
+struct gw_rs_call *gw_rs_secret_list(
+    struct gw_rs *rs, const Millrace__ScopeListRequest *q, gw_rs_fn fn, void *arg);
+struct gw_rs_call *gw_rs_secret_put(
+    struct gw_rs *rs, const Millrace__SecretPutRequest *q, gw_rs_fn fn, void *arg);
+struct gw_rs_call *gw_rs_secret_delete(
+    struct gw_rs *rs, const Millrace__ScopeDeleteRequest *q, gw_rs_fn fn, void *arg);
+struct gw_rs_call *gw_rs_variable_list(
+    struct gw_rs *rs, const Millrace__ScopeListRequest *q, gw_rs_fn fn, void *arg);
+struct gw_rs_call *gw_rs_variable_put(
+    struct gw_rs *rs, const Millrace__VariablePutRequest *q, gw_rs_fn fn, void *arg);
+struct gw_rs_call *gw_rs_variable_delete(
+    struct gw_rs *rs, const Millrace__ScopeDeleteRequest *q, gw_rs_fn fn, void *arg);
+/* All of these projects and groups, which are gone. -> Millrace__Empty */
+struct gw_rs_call *gw_rs_scope_delete(
+    struct gw_rs *rs, const Millrace__ScopeDropRequest *q, gw_rs_fn fn, void *arg);
 
 #endif

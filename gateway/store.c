@@ -16,10 +16,10 @@ static const struct db_stmt store_stmts[] = {
 
 static const struct db_stmt *const tables[] = { store_stmts, gw_store_user_stmts,
 	gw_store_org_stmts, gw_store_group_stmts, gw_store_project_stmts, gw_store_remote_stmts,
-	gw_store_audit_stmts, NULL };
+	gw_store_audit_stmts, gw_store_dropped_stmts, NULL };
 static const size_t lengths[] = { ARRAY_LEN(store_stmts), GW_STORE_USER_NSTMTS, GW_STORE_ORG_NSTMTS,
 	GW_STORE_GROUP_NSTMTS, GW_STORE_PROJECT_NSTMTS, GW_STORE_REMOTE_NSTMTS,
-	GW_STORE_AUDIT_NSTMTS };
+	GW_STORE_AUDIT_NSTMTS, GW_STORE_DROPPED_NSTMTS };
 
 struct db *
 gw_store_open(const char *conninfo)

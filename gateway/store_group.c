@@ -37,6 +37,11 @@ const struct db_stmt gw_store_group_stmts[GW_STORE_GROUP_NSTMTS] = {
 	    "union all select p.id, p.parent_id from up join project_groups p "
 	    "on p.id = up.parent_id) select 1 from up where id = $2::uuid",
 	    2 },
+	{ "group_chain",
+	    "with recursive up as (select id, parent_id, 0 as level from project_groups "
+	    "where id = $1::uuid union all select p.id, p.parent_id, up.level + 1 from up "
+	    "join project_groups p on p.id = up.parent_id) select id from up order by level",
+	    1 },
 	{ "group_namesake",
 	    "select 1 from project_groups g where g.parent_id = coalesce($2::uuid, "
 	    "(select parent_id from project_groups where id = $1::uuid)) and g.name = "
@@ -240,4 +245,19 @@ gw_store_group_delete(struct db *db, const char *id, struct err **err)
 	if (rc == 0 && db_affected(r) == 0)
 		return no_group(err);
 	return rc;
+}
+
+int
+gw_store_group_chain(struct id **ids, size_t *n, struct db *db, const char *id, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = db_query(&r, db, err, "group_chain", DB_TEXT(id));
+
+	if (rc < 0)
+		return rc;
+	*n = db_rows(r);
+	*ids = xcalloc(*n + 1, sizeof(**ids));
+	for (size_t i = 0; i < *n; i++)
+		snprintf((*ids)[i].s, sizeof((*ids)[i].s), "%s", db_text(r, i, "id"));
+	return 0;
 }

@@ -61,6 +61,10 @@ int gw_store_group_update(
 /* With everything in it. Never a root. */
 int gw_store_group_delete(struct db *db, const char *id, struct err **err) MUSTCHECK;
 
+/* The group and those above it, nearest first, malloc'ed; none when it is gone. */
+int gw_store_group_chain(
+    struct id **ids, size_t *n, struct db *db, const char *id, struct err **err) MUSTCHECK;
+
 /* For store_project.c: the columns of group_info() and role, at a row. */
 #define GW_GROUP_COLUMNS                                                                           \
 	"i.id as group_id, i.name as group_name, i.path as group_path, "                           \

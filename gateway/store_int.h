@@ -32,12 +32,14 @@ int gw_store_paged(struct db_result **out, size_t *n, bool *more, struct db *db,
 extern const struct db_stmt gw_store_user_stmts[GW_STORE_USER_NSTMTS];
 #define GW_STORE_ORG_NSTMTS 18
 extern const struct db_stmt gw_store_org_stmts[GW_STORE_ORG_NSTMTS];
-#define GW_STORE_GROUP_NSTMTS 9
+#define GW_STORE_GROUP_NSTMTS 10
 extern const struct db_stmt gw_store_group_stmts[GW_STORE_GROUP_NSTMTS];
 #define GW_STORE_PROJECT_NSTMTS 7
 extern const struct db_stmt gw_store_project_stmts[GW_STORE_PROJECT_NSTMTS];
 #define GW_STORE_REMOTE_NSTMTS 12
 extern const struct db_stmt gw_store_remote_stmts[GW_STORE_REMOTE_NSTMTS];
+#define GW_STORE_DROPPED_NSTMTS 2
+extern const struct db_stmt gw_store_dropped_stmts[GW_STORE_DROPPED_NSTMTS];
 #define GW_STORE_AUDIT_NSTMTS 5
 extern const struct db_stmt gw_store_audit_stmts[GW_STORE_AUDIT_NSTMTS];
 

@@ -257,9 +257,12 @@ int
 gw_store_member_put(
     struct db *db, const char *org_id, const char *user_id, const char *role, struct err **err)
 {
-	return gone(
-	    db_query(NULL, db, err, "member_put", DB_TEXT(org_id), DB_TEXT(user_id), DB_TEXT(role)),
-	    err);
+	/* Waits for the answer, so that a refusal is this one's. */
+	auto_result *r = NULL;
+	int rc =
+	    db_query(&r, db, err, "member_put", DB_TEXT(org_id), DB_TEXT(user_id), DB_TEXT(role));
+
+	return gone(rc, err);
 }
 
 int

@@ -281,11 +281,4 @@ void rundef_container_fini(struct rundef_container *c);
 void rundef_pairs_fini(struct rundef_pairs *p);
 void rundef_texts_free(char **list, size_t n);
 
-/* --- RE2 (re2shim.cc) --- */
-
-/* NULL with *message (malloc'ed) when the expression is wrong; *bytes: about what it occupies. */
-void *rundef_re2_new(const char *pattern, size_t len, char **message, size_t *bytes);
-bool rundef_re2_search(const void *re, const char *text, size_t len);
-void rundef_re2_free(void *re);
-
 #endif

@@ -2,6 +2,8 @@
 #include "rundef_int.h"
 
 #include "common/mem.h"
+#include "common/re.h"
+#include "common/when.h"
 
 #include <string.h>
 #include <strings.h>
@@ -65,7 +67,7 @@ compile(struct rd *r, struct yaml_pos pos, struct rundef_cond *c, const char *ex
 	auto_free char *message = NULL;
 	size_t bytes = 0;
 
-	c->compiled = rundef_re2_new(expression, strlen(expression), &message, &bytes);
+	c->compiled = re_new(expression, strlen(expression), &message, &bytes);
 	if (!c->compiled)
 		rundef_error(r, pos, "wrong %s %.100s: %s",
 		    c->kind == RUNDEF_COND_GLOB ? "pattern" : "regular expression", c->text,
@@ -107,7 +109,7 @@ static void
 cond_fini(struct rundef_cond *c)
 {
 	free(c->text);
-	rundef_re2_free(c->compiled);
+	re_free(c->compiled);
 	*c = (struct rundef_cond){ 0 };
 }
 
@@ -273,31 +275,32 @@ rundef_read_when(struct rd *r, const struct yaml_node *n, void *at)
 }
 
 static bool
-cond_matches(const struct rundef_cond *c, const char *s)
+cond_matches(const void *cond, const char *s)
 {
-	if (c->kind == RUNDEF_COND_LITERAL)
-		return strcmp(c->text, s) == 0;
-	return c->compiled && rundef_re2_search(c->compiled, s, strlen(s));
+	const struct rundef_cond *c = cond;
+
+	return (c->kind == RUNDEF_COND_LITERAL || c->compiled) &&
+	       when_text_matches(c->text, c->compiled, s);
 }
 
-/* before, turned on by any include and then off by any exclude. */
-static bool
-conds_apply(const struct rundef_conds *c, const char *s, bool before)
+static struct when_clause
+clause_of(const struct rundef_conds *c)
 {
-	bool match = before;
-
-	for (size_t i = 0; i < c->ninclude; i++)
-		match |= cond_matches(&c->include[i], s);
-	for (size_t i = 0; i < c->nexclude; i++)
-		match &= !cond_matches(&c->exclude[i], s);
-	return match;
+	return (struct when_clause){ .include = c->include,
+		.ninclude = c->ninclude,
+		.exclude = c->exclude,
+		.nexclude = c->nexclude,
+		.size = sizeof(*c->include),
+		.matches = cond_matches };
 }
 
 /* event and paths: without an include everything is included. */
 static bool
 filter_matches(const struct rundef_conds *c, const char *s)
 {
-	return conds_apply(c, s, c->ninclude == 0);
+	struct when_clause clause = clause_of(c);
+
+	return when_clause_matches(&clause, s, c->ninclude == 0);
 }
 
 static bool
@@ -312,13 +315,13 @@ paths_match(const struct rundef_conds *c, const struct rundef_ref *ref)
 static bool
 refs_match(const struct rundef_when *when, const struct rundef_ref *ref)
 {
-	bool match = false;
+	struct when_clause branch = clause_of(&when->branch), tag = clause_of(&when->tag),
+	                   any = clause_of(&when->ref);
+	const struct when_ref of = {
+		.ref_type = ref->ref_type, .branch = ref->branch, .tag = ref->tag, .ref = ref->ref
+	};
 
-	if (strcmp(ref->ref_type, "branch") == 0 && *ref->branch)
-		match = conds_apply(&when->branch, ref->branch, match);
-	if (strcmp(ref->ref_type, "tag") == 0 && *ref->tag)
-		match = conds_apply(&when->tag, ref->tag, match);
-	return conds_apply(&when->ref, ref->ref, match);
+	return when_matches(&branch, &tag, &any, &of);
 }
 
 bool

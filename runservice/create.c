@@ -1,22 +1,19 @@
 #include "runservice/create.h"
 
-#include "common/log.h"
 #include "common/mem.h"
 #include "runservice/actor.h"
-#include "runservice/executors.h"
 #include "runservice/query.h"
-#include "runservice/secrets.h"
 #include "runservice/spec.h"
 #include "runservice/state.h"
 #include "runservice/store.h"
+#include "runservice/variables.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct create {
 	struct rs_job job;
-	struct rs_tx tx;
-	struct rs_candidate *seen;
+	struct rs_tx *tx;                /* while applied */
 	Millrace__RunCreateRequest *req; /* create */
 	char *owner;                     /* restart */
 	uint64_t number;
@@ -30,10 +27,8 @@ struct create {
 static void
 free_create(struct create *c)
 {
-	rs_tx_fini(&c->tx);
 	if (c->req)
 		millrace__run_create_request__free_unpacked(c->req, NULL);
-	free(c->seen);
 	free(c->owner);
 	free(c->answer);
 	free(c);
@@ -47,31 +42,19 @@ add_setup_error(Millrace__RunSpec *spec, char *text)
 	spec->setup_errors[spec->n_setup_errors++] = text;
 }
 
-static int
-put_definition(
-    struct db *db, const struct rs_run *run, const Millrace__RunSpec *spec, struct err **err)
-{
-	size_t len;
-	auto_free void *packed = rs_pack(&len, spec);
-	return rs_store_definition_put(db, run->id, packed, len, err);
-}
-
-static int
-born_broken(struct rs_tx *tx, struct rs_run *run, const Millrace__RunSpec *spec, struct err **err)
+static void
+born_broken(struct rs_tx *tx, struct rs_run *run, const Millrace__RunSpec *spec)
 {
 	run->phase = RS_SETUPERROR;
 	run->end_ms = tx->now_ms;
-	int rc = rs_store_run_number(tx->db, run, err);
-	if (rc == 0)
-		rc = put_definition(tx->db, run, spec, err);
-	if (rc != 0)
-		return rc;
 	Millrace__RunState *state = rs_state_of_run(run, spec, NULL, 0);
-	size_t len;
+	size_t len, spec_len;
 	auto_free void *packed = rs_pack(&len, state);
+	auto_free void *packed_spec = rs_pack(&spec_len, spec);
 	millrace__run_state__free_unpacked(state, NULL);
-	rc = rs_store_run_finish(tx->db, run, packed, len, err);
-	return rc == 0 ? rs_store_event_put(tx->db, run, err) : rc;
+	rs_write_definition(tx->writes, run->id, packed_spec, spec_len);
+	rs_write_run_over(tx->writes, run, packed, len);
+	rs_write_event(tx->writes, run);
 }
 
 /* Queued, and running at once when its group is free. Takes *run over. */
@@ -79,39 +62,28 @@ static int
 enqueue(uint64_t *number, struct rs_tx *tx, struct rs_run *run, const Millrace__RunSpec *spec,
     struct err **err)
 {
-	bool busy = true;
-	int rc = rs_store_group_lock(&busy, tx->db, run->group, err);
+	struct rs_kept_group *g = NULL;
+	size_t len;
+	int rc = rs_kept_group(&g, tx->kept, tx->db, run->group, err);
 	if (rc == 0)
-		rc = rs_store_run_insert(tx->db, run, err);
+		rc = rs_kept_number(tx->kept, tx->db, run, err);
+	if (rc != 0) {
+		rs_run_fini(run);
+		return rc;
+	}
 	*number = run->number;
-	if (rc == 0)
-		rc = put_definition(tx->db, run, spec, err);
-	if (rc == 0)
-		rc = rs_store_event_put(tx->db, run, err);
-	if (rc == 0 && !busy) {
-		rc = rs_store_group_running(tx->db, run->group, run->id, err);
-		if (rc == 0)
-			rc = rs_run_apply(run, RS_EV_START, RS_NO_TASK, tx->now_ms, NULL, err);
-		if (rc == 0)
-			return rs_tx_store(tx, run, err);
+	auto_free void *packed = rs_pack(&len, spec);
+	rs_write_definition(tx->writes, run->id, packed, len);
+	rs_write_event(tx->writes, run);
+	struct rs_kept_run *kept = rs_kept_add(tx->kept, run, packed, len);
+	kept->dirty = kept->changed = true;
+	if (*g->running) {
+		rs_kept_group_push(g, kept->run.id);
+		return 0;
 	}
-	rs_run_fini(run);
-	return rc;
-}
-
-/* The ids of the variables' versions are run-scoped: sealed once for each run. */
-static int
-seal_variables(const struct create *c, const char *run_id, struct err **err)
-{
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < c->req->n_variables; i++) {
-		char version[40];
-		const Millrace__Pair *v = c->req->variables[i];
-		rc = rs_secret_seal(version, c->tx.db, run_id, v->value, c->tx.rs->master_key, err);
-		if (rc == 0)
-			rc = rs_store_variable_put(c->tx.db, run_id, v->name, version, err);
-	}
-	return rc;
+	memcpy(g->running, kept->run.id, sizeof(g->running));
+	rc = rs_run_apply(&kept->run, RS_EV_START, RS_NO_TASK, tx->now_ms, NULL, err);
+	return rc == 0 ? rs_tx_store(tx, kept, tx->left, tx->nleft, NULL, err) : rc;
 }
 
 static int
@@ -125,20 +97,22 @@ create_one(
 		return rc;
 	struct id id = id_new();
 	memcpy(run.id, id.s, sizeof(run.id));
-	run.enqueue_ms = c->tx.now_ms;
+	run.enqueue_ms = c->tx->now_ms;
 	size_t given = spec->n_setup_errors;
 	if (graph_error)
 		add_setup_error(spec, graph_error);
 	if (spec->n_setup_errors > 0) {
-		rc = born_broken(&c->tx, &run, spec, err);
+		rc = rs_kept_number(c->tx->kept, c->tx->db, &run, err);
+		if (rc == 0)
+			born_broken(c->tx, &run, spec);
 		reply->numbers[reply->n_numbers++] = run.number;
 		reply->ids[reply->n_ids++] = xstrdup(run.id);
 		rs_run_fini(&run);
 	} else {
-		rc = seal_variables(c, run.id, err);
+		rc = rs_variables_give(c->tx->db, c->tx->rs->keys, c->req, spec, run.id, err);
 		if (rc == 0) {
-			uint64_t number;
-			rc = enqueue(&number, &c->tx, &run, spec, err);
+			uint64_t number = 0;
+			rc = enqueue(&number, c->tx, &run, spec, err);
 			reply->numbers[reply->n_numbers++] = number;
 			reply->ids[reply->n_ids++] = xstrdup(id.s);
 		} else {
@@ -160,44 +134,43 @@ free_reply(Millrace__RunCreateReply *reply)
 	free(reply->numbers);
 }
 
+/* Asked for when something failed only: a known request makes its insertion fail. */
 static int
-create_tx(struct db *db, void *arg, struct err **err)
+known_answer(struct create *c, struct err **err)
 {
-	struct create *c = arg;
-	Millrace__RunCreateReply reply = MILLRACE__RUN_CREATE_REPLY__INIT;
 	free(c->answer);
 	c->answer = NULL;
-	int rc = rs_tx_begin(&c->tx, err);
-	if (rc == 0)
-		rc = rs_store_request_get(&c->answer, &c->answer_len, db, c->request_id, err);
+	if (!c->tx->careful)
+		return 0;
+	return rs_store_request_get(&c->answer, &c->answer_len, c->tx->db, c->request_id, err);
+}
+
+static int
+create_apply(struct rs_tx *tx, struct rs_job *job, struct err **err)
+{
+	struct create *c = (struct create *)job;
+	Millrace__RunCreateReply reply = MILLRACE__RUN_CREATE_REPLY__INIT;
+	c->tx = tx;
+	int rc = known_answer(c, err);
 	if (rc != 0 || c->answer)
 		return rc;
+	tx->spoiled = true;
 	reply.ids = xcalloc(c->req->n_runs + 1, sizeof(*reply.ids));
 	reply.numbers = xcalloc(c->req->n_runs + 1, sizeof(*reply.numbers));
 	for (size_t i = 0; rc == 0 && i < c->req->n_runs; i++)
 		rc = create_one(c, c->req->runs[i], &reply, err);
 	if (rc == 0) {
 		c->answer = rs_pack(&c->answer_len, &reply);
-		rc = rs_store_request_put(db, c->request_id, c->answer, c->answer_len, err);
+		rs_write_request(tx->writes, c->request_id, c->answer, c->answer_len);
 	}
 	free_reply(&reply);
 	return rc;
-}
-
-static int
-create_work(struct db *db, struct rs_job *job, struct err **err)
-{
-	struct create *c = (struct create *)job;
-	c->tx.db = db;
-	return db_tx_run(db, create_tx, c, err);
 }
 
 static void
 create_done(struct rs_job *job)
 {
 	struct create *c = (struct create *)job;
-	if (job->rc == 0 && job->epoch == job->rs->epoch)
-		rs_apply_outcome(job->rs, &c->tx.out);
 	if (!rs_job_failed(job))
 		rpc_reply(job->call, c->answer, c->answer_len);
 	free_create(c);
@@ -210,10 +183,6 @@ new_create(struct rs *rs, struct rpc_call *call, const char *request_id)
 	c->job.rs = rs;
 	c->job.call = call;
 	memcpy(c->request_id, request_id, ID_LEN + 1);
-	c->seen = rs_executors_candidates(&c->tx.nseen, rs->executors);
-	c->tx.seen = c->seen;
-	c->tx.rs = rs;
-	c->tx.epoch = rs->epoch;
 	return c;
 }
 
@@ -224,16 +193,7 @@ check_request(const Millrace__RunCreateRequest *req, struct err **err)
 		return err_set(err, ERR_INVALID, "request_id is not a UUID");
 	if (req->n_runs > RS_CREATE_RUNS_MAX)
 		return err_set(err, ERR_INVALID, "more than %d runs at once", RS_CREATE_RUNS_MAX);
-	if (req->n_variables > RS_CREATE_VARIABLES_MAX)
-		return err_set(err, ERR_INVALID, "more than %d variables", RS_CREATE_VARIABLES_MAX);
-	for (size_t i = 0; i < req->n_variables; i++) {
-		for (size_t j = 0; j < i; j++) {
-			if (strcmp(req->variables[i]->name, req->variables[j]->name) == 0)
-				return err_set(err, ERR_INVALID, "variable %.100s is given twice",
-				    req->variables[i]->name);
-		}
-	}
-	return 0;
+	return rs_variables_check(req, err);
 }
 
 void
@@ -247,9 +207,9 @@ rs_create(struct rs *rs, struct rpc_call *call, Millrace__RunCreateRequest *req)
 	}
 	struct create *c = new_create(rs, call, req->request_id);
 	c->req = req;
-	c->job.work = create_work;
+	c->job.apply = create_apply;
 	c->job.done = create_done;
-	rs_db_submit(rs, "run-create", work_key(c->request_id), &c->job);
+	rs_batch_submit(rs, &c->job);
 }
 
 /* --- restart --- */
@@ -281,7 +241,7 @@ load_old(struct create *c, struct rs_run *old, Millrace__RunSpec **spec, struct 
 	char id[ID_LEN + 1];
 	void *packed = NULL;
 	size_t len = 0;
-	int rc = rs_store_run_find(id, &packed, &len, c->tx.db, c->owner, c->number, err);
+	int rc = rs_store_run_find(id, &packed, &len, c->tx->db, c->owner, c->number, err);
 	if (rc != 0)
 		return rc;
 	if (!packed)
@@ -292,7 +252,7 @@ load_old(struct create *c, struct rs_run *old, Millrace__RunSpec **spec, struct 
 		return err_set(err, ERR_INTERNAL, "stored state of run %s is damaged", id);
 	rs_state_to_run(old, state);
 	millrace__run_state__free_unpacked(state, NULL);
-	rc = rs_store_definition_get(&packed, &len, c->tx.db, id, err);
+	rc = rs_store_definition_get(&packed, &len, c->tx->db, id, err);
 	if (rc == 0) {
 		*spec = millrace__run_spec__unpack(NULL, len, packed);
 		free(packed);
@@ -329,39 +289,36 @@ make_again(struct create *c, const struct rs_run *old, Millrace__RunSpec *spec, 
 		return rc;
 	struct id id = id_new();
 	memcpy(run.id, id.s, sizeof(run.id));
-	run.enqueue_ms = c->tx.now_ms;
+	run.enqueue_ms = c->tx->now_ms;
 	for (size_t i = 0; i < old->ntasks; i++) {
 		size_t at = rs_run_find_task(&run, old->tasks[i].id);
 		if (!recreate[i] && at != RS_NO_TASK)
 			keep_task(&run.tasks[at], &old->tasks[i]);
 	}
-	rc = rs_store_variables_copy(c->tx.db, old->id, run.id, err);
+	rc = rs_store_variables_copy(c->tx->db, old->id, run.id, err);
 	if (rc != 0) {
 		rs_run_fini(&run);
 		return rc;
 	}
-	return enqueue(&c->new_number, &c->tx, &run, spec, err);
+	return enqueue(&c->new_number, c->tx, &run, spec, err);
 }
 
-static int
-remember_number(struct create *c, struct err **err)
+static void
+remember_number(struct create *c)
 {
 	char text[32];
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)c->new_number);
-	return rs_store_request_put(c->tx.db, c->request_id, text, strlen(text), err);
+	rs_write_request(c->tx->writes, c->request_id, text, strlen(text));
 }
 
 static int
-restart_tx(struct db *db, void *arg, struct err **err)
+restart_apply(struct rs_tx *tx, struct rs_job *job, struct err **err)
 {
-	struct create *c = arg;
+	struct create *c = (struct create *)job;
 	struct rs_run old;
 	Millrace__RunSpec *spec = NULL;
-	free(c->answer);
-	c->answer = NULL;
-	int rc = rs_tx_begin(&c->tx, err);
-	if (rc == 0)
-		rc = rs_store_request_get(&c->answer, &c->answer_len, db, c->request_id, err);
+	c->tx = tx;
+	int rc = known_answer(c, err);
 	if (rc != 0)
 		return rc;
 	if (c->answer) {
@@ -370,29 +327,24 @@ restart_tx(struct db *db, void *arg, struct err **err)
 		c->new_number = strtoull(text, NULL, 10);
 		return 0;
 	}
-	rc = load_old(c, &old, &spec, err);
+	rc = rs_tx_flush(tx, err); /* it may have ended just now */
+	if (rc == 0)
+		rc = load_old(c, &old, &spec, err);
 	if (rc != 0)
 		return rc;
+	tx->spoiled = true;
 	rc = make_again(c, &old, spec, err);
 	rs_run_fini(&old);
 	millrace__run_spec__free_unpacked(spec, NULL);
-	return rc == 0 ? remember_number(c, err) : rc;
-}
-
-static int
-restart_work(struct db *db, struct rs_job *job, struct err **err)
-{
-	struct create *c = (struct create *)job;
-	c->tx.db = db;
-	return db_tx_run(db, restart_tx, c, err);
+	if (rc == 0)
+		remember_number(c);
+	return rc;
 }
 
 static void
 restart_done(struct rs_job *job)
 {
 	struct create *c = (struct create *)job;
-	if (job->rc == 0 && job->epoch == job->rs->epoch)
-		rs_apply_outcome(job->rs, &c->tx.out);
 	if (!rs_job_failed(job))
 		rs_query_get(job->rs, job->call, c->owner, c->new_number, NULL);
 	free_create(c);
@@ -406,7 +358,7 @@ rs_restart(
 	c->owner = xstrdup(req->owner);
 	c->number = req->number;
 	c->from_failed = from_failed;
-	c->job.work = restart_work;
+	c->job.apply = restart_apply;
 	c->job.done = restart_done;
-	rs_db_submit(rs, "run-restart", work_key(c->request_id), &c->job);
+	rs_batch_submit(rs, &c->job);
 }

@@ -1,6 +1,6 @@
 /*
  * create.h - new runs: from definitions, or as restarts of finished ones. Loop thread; the work is
- * one transaction on a worker, idempotent by request id.
+ * a part of a batch on a worker, idempotent by request id.
  */
 #ifndef RUNSERVICE_CREATE_H
 #define RUNSERVICE_CREATE_H
@@ -9,7 +9,6 @@
 #include "runservice/runservice.h"
 
 #define RS_CREATE_RUNS_MAX 100
-#define RS_CREATE_VARIABLES_MAX 1200 /* a user's 1000, and two of the gateway's for each run */
 
 /* Takes req over. */
 void rs_create(struct rs *rs, struct rpc_call *call, Millrace__RunCreateRequest *req);

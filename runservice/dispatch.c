@@ -20,7 +20,7 @@ struct ready {
 
 struct entry {
 	char run_id[ID_LEN + 1];
-	uint64_t sequence, revision;
+	uint64_t sequence;
 	struct ready *ready;
 	size_t nready;
 	bool busy; /* a job of it is under way */
@@ -104,8 +104,6 @@ void
 rs_dispatch_run_changed(struct rs_dispatch *d, const struct rs_run *run)
 {
 	struct entry *e = rs_map_get(&d->runs, run->id);
-	if (e && e->revision >= run->revision && run->phase == RS_RUN_RUNNING)
-		return;
 	if (run->phase == RS_FINISHED || run->phase == RS_RUN_CANCELLED) {
 		if (e)
 			remove_entry(d, e);
@@ -117,7 +115,6 @@ rs_dispatch_run_changed(struct rs_dispatch *d, const struct rs_run *run)
 		e->sequence = run->sequence;
 		rs_map_put(&d->runs, e->run_id, e);
 	}
-	e->revision = run->revision;
 	clear_ready(e);
 	e->ready = xcalloc(run->ntasks + 1, sizeof(*e->ready));
 	for (size_t i = 0; i < run->ntasks; i++) {
@@ -177,7 +174,7 @@ assign_done(struct rs_act *act)
 		    LOG_WARN, "assigning tasks failed", &act->job.err, LOG_STR("run", act->run_id));
 		loop_timer_start(d->retry, RETRY_MS);
 		return;
-	} else if (act->tx.out.n == 0 && e) {
+	} else if (!act->stored && e) {
 		clear_ready(e);
 	}
 	rs_dispatch_kick(d);
@@ -193,7 +190,7 @@ assign(struct rs_dispatch *d, struct entry *e, struct rs_candidate *mine, size_t
 	act->nseen = n;
 	act->done = assign_done;
 	reserve(d, mine, n, 1);
-	rs_act_submit(act, "assign");
+	rs_act_submit(act);
 }
 
 static int

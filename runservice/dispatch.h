@@ -14,7 +14,7 @@
 struct rs_dispatch *rs_dispatch_new(struct rs *rs);
 void rs_dispatch_free(struct rs_dispatch *d);
 void rs_dispatch_clear(struct rs_dispatch *d);
-/* Takes over which tasks of the run are ready, unless something newer is known. */
+/* Takes over which tasks of the run are ready. Transactions come in their order. */
 void rs_dispatch_run_changed(struct rs_dispatch *d, const struct rs_run *run);
 /* Sends what can be sent, then looks for work for every executor that waits. */
 void rs_dispatch_kick(struct rs_dispatch *d);

@@ -5,12 +5,13 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "runservice/batch.h"
 #include "runservice/dispatch.h"
 #include "runservice/executors.h"
 #include "runservice/logs.h"
 #include "runservice/runservice.h"
 
-enum gauge { LEADING, POLLS, OFFERS, LEASES, DB_QUEUE, IO_QUEUE, RPC_HELD, CONNECTIONS };
+enum gauge { LEADING, POLLS, OFFERS, LEASES, EVENTS, DB_QUEUE, IO_QUEUE, RPC_HELD, CONNECTIONS };
 
 static const struct {
 	const char *name, *help;
@@ -19,6 +20,7 @@ static const struct {
 	[POLLS] = { "millrace_polls", "Executors that wait for a task." },
 	[OFFERS] = { "millrace_offers", "Tasks offered and not accepted yet." },
 	[LEASES] = { "millrace_leases", "Tasks that executors hold." },
+	[EVENTS] = { "millrace_batch_waiting", "Events that wait for the next transaction." },
 	[DB_QUEUE] = { "millrace_db_queue", "Jobs for PostgreSQL that wait or run." },
 	[IO_QUEUE] = { "millrace_io_queue", "Jobs for the object store that wait or run." },
 	[RPC_HELD] = { "millrace_rpc_held", "Requests that are not answered yet, polls included." },
@@ -42,6 +44,7 @@ rs_sample(void *arg)
 	metrics_set(gauges[POLLS], (int64_t)load.polls);
 	metrics_set(gauges[OFFERS], (int64_t)load.offers);
 	metrics_set(gauges[LEASES], (int64_t)load.leases);
+	metrics_set(gauges[EVENTS], (int64_t)rs_batches_waiting(rs->batches));
 	metrics_set(gauges[DB_QUEUE], (int64_t)work_pending(rs->db_pool));
 	metrics_set(gauges[IO_QUEUE], (int64_t)work_pending(rs->io_pool));
 	metrics_set(gauges[RPC_HELD], (int64_t)rpc_server_held(rs->rpc));
@@ -51,10 +54,11 @@ rs_sample(void *arg)
 static json_t *
 queues(const struct rs *rs)
 {
-	return json_pack("{s:{s:I, s:I}, s:{s:I, s:I}, s:I}", "db", "pending",
-	    (json_int_t)work_pending(rs->db_pool), "max", (json_int_t)RS_QUEUE_MAX, "io", "pending",
-	    (json_int_t)work_pending(rs->io_pool), "max", (json_int_t)RS_QUEUE_MAX, "jobs",
-	    (json_int_t)rs->jobs);
+	return json_pack("{s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I}, s:I}", "events", "pending",
+	    (json_int_t)rs_batches_waiting(rs->batches), "max", (json_int_t)RS_BATCH_QUEUE_MAX,
+	    "db", "pending", (json_int_t)work_pending(rs->db_pool), "max", (json_int_t)RS_QUEUE_MAX,
+	    "io", "pending", (json_int_t)work_pending(rs->io_pool), "max", (json_int_t)RS_QUEUE_MAX,
+	    "jobs", (json_int_t)rs->jobs);
 }
 
 char *

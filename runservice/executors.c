@@ -41,6 +41,7 @@ struct rs_executors {
 	struct rs_map sessions; /* executor id -> session */
 	struct rs_map attempts; /* task id -> rs_attempt */
 	struct loop_timer *deadline;
+	int64_t armed_ms; /* what deadline is armed for */
 	struct metric *connected, *queue, *dispatch;
 };
 
@@ -134,6 +135,7 @@ arm(struct rs_executors *ex)
 		if (!a->closing && a->deadline_ms < next)
 			next = a->deadline_ms;
 	}
+	ex->armed_ms = next;
 	if (next == INT64_MAX)
 		loop_timer_stop(ex->deadline);
 	else
@@ -144,8 +146,7 @@ arm(struct rs_executors *ex)
 static void
 arm_for(struct rs_executors *ex, int64_t deadline_ms)
 {
-	(void)deadline_ms;
-	if (!loop_timer_armed(ex->deadline))
+	if (!loop_timer_armed(ex->deadline) || deadline_ms < ex->armed_ms)
 		arm(ex);
 }
 
@@ -254,7 +255,7 @@ rs_executors_offered(struct rs_executors *ex, const struct rs_run *run, const st
 	/* Two transactions promised the same slot: take it back at once. */
 	if (!s || s->attempts > s->slots)
 		end_offer(ex, a);
-	arm(ex);
+	arm_for(ex, a->deadline_ms);
 }
 
 void
@@ -335,7 +336,7 @@ end_offer(struct rs_executors *ex, struct rs_attempt *a)
 	act->fence = a->fence;
 	snprintf(act->executor, sizeof(act->executor), "%s", a->executor);
 	act->done = offer_ended;
-	rs_act_submit(act, "offer-expired");
+	rs_act_submit(act);
 }
 
 static void

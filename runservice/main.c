@@ -1,11 +1,14 @@
 #include "common/daemon.h"
 #include "runservice/config.h"
 #include "runservice/dump.h"
+#include "runservice/rotate.h"
 #include "runservice/runservice.h"
 
 int
 main(int argc, char **argv)
 {
+	static const struct daemon_command rotate = { "rotate-master-key", "FILE",
+		"seal all secrets under the key in FILE from now on", rs_rotate };
 	const struct daemon_spec spec = {
 		.name = "millrace-runservice",
 		.config_size = sizeof(struct rs_config),
@@ -15,6 +18,7 @@ main(int argc, char **argv)
 		.start = rs_start,
 		.stop = rs_stop,
 		.dump = rs_dump,
+		.command = &rotate,
 	};
 	return daemon_main(argc, argv, &spec);
 }

@@ -17,7 +17,7 @@
 struct opener {
 	struct db *db;
 	const char *run_id;
-	const uint8_t *master;
+	struct rs_keyring *keys;
 	char **names, **values; /* opened so far */
 	size_t n;
 };
@@ -43,7 +43,7 @@ open_variable(const char **value, struct opener *o, const char *name, struct err
 			return 0;
 		}
 	}
-	int rc = rs_secret_open(&v, o->db, o->run_id, name, o->master, err);
+	int rc = rs_secret_open(&v, o->db, o->run_id, name, o->keys, err);
 	if (rc != 0)
 		return rc;
 	o->names = xreallocarray(o->names, o->n + 1, sizeof(*o->names));
@@ -55,12 +55,12 @@ open_variable(const char **value, struct opener *o, const char *name, struct err
 }
 
 static int
-resolve(struct opener *o, Millrace__Value *v, struct err **err)
+resolve(Millrace__Value *v, void *arg, struct err **err)
 {
 	const char *value;
-	if (!v || !v->variable)
+	if (!v->variable)
 		return 0;
-	int rc = open_variable(&value, o, v->variable, err);
+	int rc = open_variable(&value, arg, v->variable, err);
 	if (rc != 0)
 		return rc;
 	free(v->literal);
@@ -68,34 +68,6 @@ resolve(struct opener *o, Millrace__Value *v, struct err **err)
 	free(v->variable);
 	v->variable = NULL;
 	return 0;
-}
-
-static int
-resolve_env(struct opener *o, Millrace__EnvVar **list, size_t n, struct err **err)
-{
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = resolve(o, list[i]->value, err);
-	return rc;
-}
-
-static int
-resolve_task(struct opener *o, Millrace__TaskSpec *t, struct err **err)
-{
-	int rc = resolve_env(o, t->environment, t->n_environment, err);
-	for (size_t i = 0; rc == 0 && i < t->n_containers; i++)
-		rc = resolve_env(
-		    o, t->containers[i]->environment, t->containers[i]->n_environment, err);
-	for (size_t i = 0; rc == 0 && i < t->n_steps; i++)
-		rc = resolve_env(o, t->steps[i]->environment, t->steps[i]->n_environment, err);
-	for (size_t i = 0; rc == 0 && i < t->n_registry_auth; i++) {
-		rc = resolve(o, t->registry_auth[i]->username, err);
-		if (rc == 0)
-			rc = resolve(o, t->registry_auth[i]->password, err);
-		if (rc == 0)
-			rc = resolve(o, t->registry_auth[i]->auth, err);
-	}
-	return rc;
 }
 
 /* --- workspace --- */
@@ -204,15 +176,17 @@ take_task(Millrace__RunSpec *spec, const char *id)
 
 int
 rs_plan_make(void **reply, size_t *len, struct db *db, const struct rs_run *run, size_t task,
-    const uint8_t master[CRYPTO_KEY_LEN], int64_t lease_ms, struct err **err)
+    const void *definition, size_t definition_len, struct rs_keyring *keys, int64_t lease_ms,
+    struct err **err)
 {
 	void *packed = NULL;
-	size_t packed_len = 0;
-	struct opener o = { .db = db, .run_id = run->id, .master = master };
-	int rc = rs_store_definition_get(&packed, &packed_len, db, run->id, err);
+	struct opener o = { .db = db, .run_id = run->id, .keys = keys };
+	int rc =
+	    definition ? 0 : rs_store_definition_get(&packed, &definition_len, db, run->id, err);
 	if (rc != 0)
 		return rc;
-	Millrace__RunSpec *spec = millrace__run_spec__unpack(NULL, packed_len, packed);
+	Millrace__RunSpec *spec =
+	    millrace__run_spec__unpack(NULL, definition_len, definition ? definition : packed);
 	free(packed);
 	Millrace__TaskSpec *t = spec ? take_task(spec, run->tasks[task].id) : NULL;
 	if (!t) {
@@ -226,7 +200,7 @@ rs_plan_make(void **reply, size_t *len, struct db *db, const struct rs_run *run,
 	m->run_id = xstrdup(run->id);
 	m->run_number = run->number;
 	m->lease_ms = lease_ms;
-	rc = resolve_task(&o, t, err);
+	rc = rs_spec_each_value(t, resolve, &o, err);
 	if (rc == 0)
 		rc = add_workspace(db, m, run, task, spec, err);
 	if (rc == 0) {

@@ -6,16 +6,17 @@
 #ifndef RUNSERVICE_PLAN_H
 #define RUNSERVICE_PLAN_H
 
-#include "common/crypto.h"
 #include "common/db.h"
 #include "common/rpc.h"
+#include "runservice/keyring.h"
 #include "runservice/run.h"
 
 #define RS_PLAN_MAX (RPC_MESSAGE_MAX - 65536u) /* an answer's bytes */
 
-/* reply (malloc'ed, free with xfree_secret): a packed AcceptReply. ERR_INVALID, ERR_INTERNAL: it
- * can never be made. */
+/* reply (malloc'ed, free with xfree_secret): a packed AcceptReply. definition: packed, or NULL:
+ * read it. ERR_INVALID, ERR_INTERNAL: it can never be made. */
 int rs_plan_make(void **reply, size_t *len, struct db *db, const struct rs_run *run, size_t task,
-    const uint8_t master[CRYPTO_KEY_LEN], int64_t lease_ms, struct err **err) MUSTCHECK;
+    const void *definition, size_t definition_len, struct rs_keyring *keys, int64_t lease_ms,
+    struct err **err) MUSTCHECK;
 
 #endif

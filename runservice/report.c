@@ -2,7 +2,6 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
-#include "runservice/store.h"
 
 #include <string.h>
 
@@ -137,19 +136,16 @@ shows_effects(const Millrace__ReportRequest *report)
 
 int
 rs_report_apply(struct rs_run *run, size_t task, const Millrace__ReportRequest *report,
-    struct db *db, int64_t now_ms, struct err **err)
+    int64_t now_ms, struct err **err)
 {
-	struct rs_attempt_row a;
-	int rc = rs_store_attempt_get(&a, db, run->tasks[task].id, report->attempt->fence, err);
-	if (rc != 0)
-		return rc == ERR_NOTFOUND
-		           ? (err_clear(err), err_set(err, ERR_CONFLICT, "no such attempt"))
-		           : rc;
-	if (report->revision <= a.revision && a.place != RS_OFFERED)
+	struct rs_task *t = &run->tasks[task];
+	if (report->revision <= t->reported && t->place != RS_OFFERED)
 		return 0;
-	rc = rs_report_merge(run, task, report, now_ms, err);
+	int rc = rs_report_merge(run, task, report, now_ms, err);
 	if (rc != 0)
 		return rc;
-	return rs_store_attempt_revision(db, run->tasks[task].id, report->attempt->fence,
-	    report->revision, shows_effects(report), err);
+	t->reported = report->revision;
+	t->begun |= shows_effects(report);
+	t->marked = true;
+	return 0;
 }

@@ -58,7 +58,7 @@ round_tx(struct db *db, void *arg, struct err **err)
 	const struct rs_config *cfg = j->job.rs->cfg;
 	j->caches = j->archives = j->logs = 0;
 	j->more = false;
-	int rc = rs_store_assert_epoch(db, j->job.epoch, err);
+	int rc = rs_store_retention_begin(db, j->job.epoch, err);
 	if (rc == 0 && cfg->cache_retention_ms > 0)
 		rc = rs_store_caches_retire(&j->caches, db, cfg->cache_retention_ms, err);
 	if (rc == 0)

@@ -151,7 +151,7 @@ lose_forgotten(struct held_job *j)
 		memcpy(act->executor, j->executor, sizeof(act->executor));
 		log_warn("executor forgot a task", LOG_STR("executor", j->executor),
 		    LOG_STR("run", row->run_id), LOG_STR("task", row->task_id));
-		rs_act_submit(act, "forgotten");
+		rs_act_submit(act);
 	}
 }
 
@@ -213,7 +213,9 @@ on_register(struct rpc_call *call, const uint8_t *body, size_t len, void *rs)
 		free_held(j);
 		return;
 	}
-	rs_db_submit(rs, "register", work_key(j->executor), &j->job);
+	/* Of those who hold nothing a thousand may come at once; they write nothing. */
+	rs_db_submit(
+	    rs, "register", m->n_attempts > 0 ? RS_BATCH_KEY : work_key(j->executor), &j->job);
 }
 
 /* --- poll, control --- */
@@ -316,7 +318,7 @@ on_renew(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 		free_held(j);
 		return;
 	}
-	rs_db_submit(rs, "renew", work_key(j->executor), &j->job);
+	rs_db_submit(rs, "renew", RS_BATCH_KEY, &j->job);
 }
 
 /* --- one attempt: accept, begin, report --- */
@@ -371,38 +373,21 @@ on_accept(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 			act->event = RS_EV_ACCEPT;
 			act->done = accept_done;
 			snprintf(act->session, sizeof(act->session), "%s", m->session);
-			rs_act_submit(act, "accept");
+			rs_act_submit(act);
 		}
 	}
 	millrace__accept_request__free_unpacked(m, NULL);
 }
 
-struct begin_job {
-	struct rs_job job;
-	char task_id[ID_LEN + 1];
-	uint64_t fence;
-};
-
-static int
-begin_tx(struct db *db, void *arg, struct err **err)
-{
-	const struct begin_job *j = arg;
-	int rc = rs_store_assert_epoch(db, j->job.epoch, err);
-	return rc == 0 ? rs_store_attempt_begin(db, j->task_id, j->fence, err) : rc;
-}
-
-static int
-begin_work(struct db *db, struct rs_job *job, struct err **err)
-{
-	return db_tx_run(db, begin_tx, job, err);
-}
-
 static void
-begin_done(struct rs_job *job)
+empty_done(struct rs_act *act)
 {
-	if (!rs_job_failed(job))
-		rpc_reply(job->call, NULL, 0);
-	free(job);
+	if (act->job.rc == ERR_NOTFOUND)
+		act->job.err->code = ERR_CONFLICT;
+	if (act->job.rc != 0)
+		rpc_fail(act->arg, &act->job.err);
+	else
+		rpc_reply(act->arg, NULL, 0);
 }
 
 static void
@@ -414,32 +399,17 @@ on_begin(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 	    decode(call, &millrace__begin_request__descriptor, body, len, rs);
 	if (!m)
 		return;
-	const struct rs_attempt *a =
-	    rs_executors_check(rs->executors, rpc_call_peer(call), m->attempt, &err);
-	if (!a) {
+	if (!rs_executors_check(rs->executors, rpc_call_peer(call), m->attempt, &err)) {
 		rpc_fail(call, &err);
 	} else {
-		struct begin_job *j = xcalloc(1, sizeof(*j));
-		j->job.rs = rs;
-		j->job.call = call;
-		j->job.work = begin_work;
-		j->job.done = begin_done;
-		memcpy(j->task_id, a->task_id, sizeof(j->task_id));
-		j->fence = a->fence;
-		rs_db_submit(rs, "begin", work_key(a->run_id), &j->job);
+		struct rs_act *act = act_on_attempt(rs, call, m->attempt);
+		if (act) {
+			act->begin = true;
+			act->done = empty_done;
+			rs_act_submit(act);
+		}
 	}
 	millrace__begin_request__free_unpacked(m, NULL);
-}
-
-static void
-report_done(struct rs_act *act)
-{
-	if (act->job.rc == ERR_NOTFOUND)
-		act->job.err->code = ERR_CONFLICT;
-	if (act->job.rc != 0)
-		rpc_fail(act->arg, &act->job.err);
-	else
-		rpc_reply(act->arg, NULL, 0);
 }
 
 /* A final report said again: the attempt is closed and known to its row only. */
@@ -466,6 +436,14 @@ late_work(struct db *db, struct rs_job *job, struct err **err)
 }
 
 static void
+late_done(struct rs_job *job)
+{
+	if (!rs_job_failed(job))
+		rpc_reply(job->call, NULL, 0);
+	free(job);
+}
+
+static void
 late_report(struct rs *rs, struct rpc_call *call, const Millrace__ReportRequest *m)
 {
 	if (!id_is_valid(m->attempt->task_id) || m->attempt->fence > INT64_MAX) {
@@ -476,7 +454,7 @@ late_report(struct rs *rs, struct rpc_call *call, const Millrace__ReportRequest 
 	j->job.rs = rs;
 	j->job.call = call;
 	j->job.work = late_work;
-	j->job.done = begin_done;
+	j->job.done = late_done;
 	snprintf(j->executor, sizeof(j->executor), "%s", rpc_call_peer(call));
 	snprintf(j->status, sizeof(j->status), "%s", m->status);
 	memcpy(j->task_id, m->attempt->task_id, ID_LEN + 1);
@@ -503,8 +481,8 @@ on_report(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 		return;
 	}
 	act->report = m;
-	act->done = report_done;
-	rs_act_submit(act, "report");
+	act->done = empty_done;
+	rs_act_submit(act);
 }
 
 /* --- logs and archives: the attempt must be held --- */

@@ -110,7 +110,7 @@ action_found(struct rs *rs, struct rpc_call *call, const char *run_id, void *arg
 	memcpy(act->request_id, a->request_id, sizeof(act->request_id));
 	act->arg = a;
 	act->done = action_done;
-	rs_act_submit(act, "action");
+	rs_act_submit(act);
 }
 
 static struct action *

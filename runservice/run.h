@@ -96,8 +96,10 @@ struct rs_task {
 	unsigned level;
 	enum rs_status status;
 	enum rs_place place;
-	uint64_t fence; /* of the newest attempt; 0 = never offered */
-	char *executor; /* of the newest attempt, or NULL */
+	uint64_t fence;     /* of the newest attempt; 0 = never offered */
+	char *executor;     /* of the newest attempt, or NULL */
+	bool begun, marked; /* the newest attempt's; marked: to be stored */
+	uint64_t reported;  /* newest revision of its reports */
 	bool skip, ignore_failure, needs_approval;
 	bool approved, waiting_approval, timedout, stop_told;
 	char **approvers;

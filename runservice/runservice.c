@@ -4,15 +4,19 @@
 #include "common/id.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "runservice/batch.h"
 #include "runservice/dispatch.h"
 #include "runservice/dump.h"
 #include "runservice/executors.h"
 #include "runservice/http.h"
+#include "runservice/keyring.h"
 #include "runservice/leader.h"
 #include "runservice/logs.h"
 #include "runservice/retention.h"
 #include "runservice/rpc_executor.h"
 #include "runservice/rpc_gateway.h"
+#include "runservice/scopes.h"
+#include "runservice/secrets.h"
 #include "runservice/store.h"
 #include "runservice/sweep.h"
 #include "runservice/transfer.h"
@@ -205,13 +209,20 @@ claim_identity(struct rs *rs, struct err **err)
 static int
 read_keys(struct rs *rs, struct err **err)
 {
-	static const char purpose[] = "millrace object urls";
-	int rc = crypto_read_key_file(rs->master_key, rs->cfg->master_key_file, err);
-	if (rc == 0)
-		rc = crypto_read_key_file(rs->gateway_key, rs->cfg->gateway_key_file, err);
-	if (rc == 0)
-		crypto_hmac_sha256(rs->object_key, rs->master_key, sizeof(rs->master_key), purpose,
-		    sizeof(purpose) - 1);
+	auto_free char *next = xasprintf("%s/" RS_KEYRING_NEXT, rs->cfg->data_dir);
+	int rc = rs_keyring_new(&rs->keys, rs->cfg->master_key_file, next, err);
+	return rc == 0 ? crypto_read_key_file(rs->gateway_key, rs->cfg->gateway_key_file, err) : rc;
+}
+
+static int
+open_database(struct rs *rs, struct err **err)
+{
+	int rc = rs_store_migrate(rs->cfg->database, NULL, err);
+	if (rc != 0)
+		return rc;
+	struct db *db = rs_store_open(rs->cfg->database, NULL);
+	rc = rs_secrets_start(rs->object_key, db, rs->keys, err);
+	db_free(db);
 	return rc;
 }
 
@@ -222,20 +233,68 @@ name_ok(const char *s)
 	return n > 0 && n <= 64 && s[n] == '\0';
 }
 
-/* A key file is small and local: reading it does not hold the loop. */
+/* Read anew only when its file is another than before. */
+struct peer_key {
+	struct timespec changed;
+	ino_t file;
+	uint8_t key[CRYPTO_KEY_LEN];
+};
+
+static void
+forget_key(struct rs *rs, const char *peer)
+{
+	struct peer_key *k = rs_map_remove(&rs->executor_keys, peer);
+	if (k)
+		xfree_secret(k, sizeof(*k));
+}
+
+static void
+forget_keys(struct rs *rs)
+{
+	struct peer_key *k;
+	for (size_t i = 0; (k = rs_map_next(&rs->executor_keys, &i)) != NULL;)
+		xfree_secret(k, sizeof(*k));
+	rs_map_fini(&rs->executor_keys);
+}
+
+/* A key file is small and local: looking at it does not hold the loop. */
+static int
+executor_key(struct rs *rs, uint8_t key[CRYPTO_KEY_LEN], const char *peer)
+{
+	struct stat st;
+	auto_err e = NULL;
+	auto_free char *path = xasprintf("%s/%s.key", rs->cfg->executor_keys_dir, peer);
+	struct peer_key *k = rs_map_get(&rs->executor_keys, peer);
+	if (stat(path, &st) != 0) {
+		forget_key(rs, peer);
+		return ERR_DENIED;
+	}
+	if (!k || k->file != st.st_ino || k->changed.tv_sec != st.st_mtim.tv_sec ||
+	    k->changed.tv_nsec != st.st_mtim.tv_nsec) {
+		forget_key(rs, peer);
+		if (crypto_read_key_file(key, path, &e) != 0)
+			return ERR_DENIED;
+		k = xcalloc(1, sizeof(*k));
+		k->changed = st.st_mtim;
+		k->file = st.st_ino;
+		memcpy(k->key, key, CRYPTO_KEY_LEN);
+		rs_map_put(&rs->executor_keys, peer, k);
+	}
+	memcpy(key, k->key, CRYPTO_KEY_LEN);
+	return 0;
+}
+
 static int
 peer_key(uint8_t key[CRYPTO_KEY_LEN], const char *peer, void *arg, struct err **err)
 {
-	const struct rs *rs = arg;
-	auto_err e = NULL;
+	struct rs *rs = arg;
 	if (strcmp(peer, RS_PEER_GATEWAY) == 0) {
 		memcpy(key, rs->gateway_key, CRYPTO_KEY_LEN);
 		return 0;
 	}
 	if (!name_ok(peer))
 		return err_set(err, ERR_DENIED, "unknown peer");
-	auto_free char *path = xasprintf("%s/%s.key", rs->cfg->executor_keys_dir, peer);
-	if (crypto_read_key_file(key, path, &e) != 0)
+	if (executor_key(rs, key, peer) != 0)
 		return err_set(err, ERR_DENIED, "unknown executor %s: no key file for it", peer);
 	return 0;
 }
@@ -267,6 +326,7 @@ make_parts(struct rs *rs)
 	    work_new(rs->loop, &(struct work_options){ .name = "io",
 	                           .threads = rs_config_s3(rs->cfg) ? IO_THREADS_S3 : IO_THREADS,
 	                           .queue_max = RS_QUEUE_MAX });
+	rs->batches = rs_batches_new(rs);
 	rs->executors = rs_executors_new(rs);
 	rs->dispatch = rs_dispatch_new(rs);
 	rs->logs = rs_logs_new(rs);
@@ -281,7 +341,7 @@ listen_rpc(struct rs *rs, struct err **err)
 	const struct {
 		const struct rpc_method *list;
 		size_t n;
-	} tables[] = { { rs_rpc_gateway, rs_rpc_gateway_len },
+	} tables[] = { { rs_rpc_gateway, rs_rpc_gateway_len }, { rs_rpc_scopes, rs_rpc_scopes_len },
 		{ rs_rpc_transfer, rs_rpc_transfer_len },
 		{ rs_rpc_executor, rs_rpc_executor_len } };
 	struct rpc_method *methods = NULL;
@@ -341,9 +401,9 @@ rs_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	if (rc == 0)
 		rc = claim_identity(rs, err);
 	if (rc == 0)
-		rc = open_objects(rs, err);
+		rc = open_database(rs, err);
 	if (rc == 0)
-		rc = rs_store_migrate(rs->cfg->database, NULL, err);
+		rc = open_objects(rs, err);
 	if (rc != 0)
 		return rc;
 	make_parts(rs);
@@ -393,11 +453,14 @@ rs_stop(void *state)
 	rs_logs_free(rs->logs);
 	rs_dispatch_free(rs->dispatch);
 	rs_executors_free(rs->executors);
+	rs_batches_free(rs->batches);
 	if (rs->objects)
 		rs->objects->ops->free(rs->objects);
 	if (rs->lock_fd >= 0)
 		close(rs->lock_fd);
 	free(rs->methods);
+	forget_keys(rs);
+	rs_keyring_free(rs->keys);
 	explicit_bzero(rs, sizeof(*rs));
 	free(rs);
 }

@@ -14,13 +14,16 @@
 #include "common/rpc.h"
 #include "common/work.h"
 #include "runservice/config.h"
+#include "runservice/map.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct db;
 struct http_server;
+struct rs_keyring;
 struct rs_leader;
+struct rs_batches;
 struct rs_executors;
 struct rs_dispatch;
 struct rs_logs;
@@ -34,14 +37,17 @@ struct rs {
 	struct loop *loop;
 	const struct rs_config *cfg;
 	int lock_fd;
-	char holder[40]; /* identity of this replica */
-	uint8_t master_key[CRYPTO_KEY_LEN], gateway_key[CRYPTO_KEY_LEN], object_key[CRYPTO_KEY_LEN];
+	char holder[40];         /* identity of this replica */
+	struct rs_keyring *keys; /* master keys; any thread */
+	uint8_t gateway_key[CRYPTO_KEY_LEN], object_key[CRYPTO_KEY_LEN];
+	struct rs_map executor_keys; /* as their files had them */
 	struct objstore *objects;
 	struct work_pool *db_pool, *io_pool;
 	struct rpc_server *rpc;
-	struct rpc_method *methods; /* both tables of methods, for the server */
+	struct rpc_method *methods; /* all tables of methods, for the server */
 	struct http_server *http;
 	struct rs_leader *leader;
+	struct rs_batches *batches;
 	struct rs_executors *executors;
 	struct rs_dispatch *dispatch;
 	struct rs_logs *logs;
@@ -64,6 +70,7 @@ void rs_stop(void *state);
  * thread (db is NULL on the io pool); done() on the loop, always, also when the queue was full
  * (then rc is ERR_UNAVAILABLE and work() never ran). done() frees the job.
  */
+struct rs_tx;
 struct rs_job {
 	struct rs *rs;
 	int64_t epoch; /* at submit */
@@ -73,6 +80,10 @@ struct rs_job {
 	bool quiet;    /* not a sign of life: no sweep has to come after it */
 	struct err *err;
 	int (*work)(struct db *db, struct rs_job *job, struct err **err);
+	/* Instead of work(): its part of a batch (batch.h), may be called again. What it answers an
+	 * error to has changed nothing, or it says that the batch is spoiled. */
+	int (*apply)(struct rs_tx *tx, struct rs_job *job, struct err **err);
+	struct rs_job *next; /* in its batch */
 	void (*done)(struct rs_job *job);
 	struct rpc_call *call; /* whom to answer, or NULL */
 };

@@ -33,6 +33,35 @@ rs_spec_task(const Millrace__RunSpec *spec, const char *id)
 	return NULL;
 }
 
+typedef int (*value_fn)(Millrace__Value *v, void *arg, struct err **err);
+
+static int
+each_of(Millrace__EnvVar **list, size_t n, value_fn fn, void *arg, struct err **err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = fn(list[i]->value, arg, err);
+	return rc;
+}
+
+int
+rs_spec_each_value(Millrace__TaskSpec *t, value_fn fn, void *arg, struct err **err)
+{
+	int rc = each_of(t->environment, t->n_environment, fn, arg, err);
+	for (size_t i = 0; rc == 0 && i < t->n_containers; i++)
+		rc = each_of(
+		    t->containers[i]->environment, t->containers[i]->n_environment, fn, arg, err);
+	for (size_t i = 0; rc == 0 && i < t->n_steps; i++)
+		rc = each_of(t->steps[i]->environment, t->steps[i]->n_environment, fn, arg, err);
+	for (size_t i = 0; rc == 0 && i < t->n_registry_auth; i++) {
+		const Millrace__RegistryAuth *a = t->registry_auth[i];
+		Millrace__Value *values[] = { a->username, a->password, a->auth };
+		for (size_t j = 0; rc == 0 && j < ARRAY_LEN(values); j++)
+			rc = values[j] ? fn(values[j], arg, err) : 0;
+	}
+	return rc;
+}
+
 static void
 replace(char **s, const char *from, const char *to)
 {

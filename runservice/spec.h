@@ -20,6 +20,10 @@ int rs_spec_owner(char **owner, const char *group, struct err **err) MUSTCHECK;
 int rs_spec_to_run(struct rs_run *run, char **graph_error, const Millrace__RunSpec *spec,
     struct err **err) MUSTCHECK;
 const Millrace__TaskSpec *rs_spec_task(const Millrace__RunSpec *spec, const char *id);
+/* Every value of a task that may be a variable; stops at the first code that is not 0. */
+int rs_spec_each_value(Millrace__TaskSpec *t,
+    int (*fn)(Millrace__Value *v, void *arg, struct err **err), void *arg,
+    struct err **err) MUSTCHECK;
 /* Renames a task everywhere. */
 void rs_spec_rename(Millrace__RunSpec *spec, const char *from, const char *to);
 

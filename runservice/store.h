@@ -1,5 +1,6 @@
 /*
- * store.h - all SQL of the runservice. One file per subject; each lists its statements in a table.
+ * store.h - all SQL of the runservice but that which writes runs (store_write.h). One file per
+ * subject; each lists its statements in a table.
  *
  * Every function runs on a worker thread with that thread's db. Functions that write are called
  * inside db_tx_run() after rs_store_assert_epoch(). Times are Unix milliseconds unless a column is
@@ -12,6 +13,8 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "runservice/cache_key.h"
+#include "runservice/keyring.h"
+#include "runservice/resolve.h"
 #include "runservice/run.h"
 
 #include <stdbool.h>
@@ -25,7 +28,7 @@ int rs_store_migrate(const char *conninfo, const char *schema, struct err **err)
 
 /* --- store_leader.c --- */
 /* ERR_UNAVAILABLE "not the leader" unless epoch is the current one; then it stays so until the
- * transaction ends. */
+ * transaction ends. Inside one it is only sent: the transaction fails by it. */
 int rs_store_assert_epoch(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 /* Takes over (*epoch > 0) when the holder is us, is nobody, or has left a challenge unanswered for
  * patience_ms. Otherwise *epoch is 0 and the leader is challenged: channel runservice_leader tells
@@ -37,30 +40,21 @@ int rs_store_leader_confirm(struct db *db, int64_t epoch, struct err **err) MUST
 int rs_store_leader_release(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 
 /* --- store_run.c --- */
-/* Locks the group of an active run. ERR_NOTFOUND when the run is not active. */
-int rs_store_run_lock(struct db *db, const char *run_id, struct err **err) MUSTCHECK;
-/* Creates the group's row when needed and locks it. *busy: a run of it is running. */
-int rs_store_group_lock(bool *busy, struct db *db, const char *group, struct err **err) MUSTCHECK;
-/* run_id NULL = none. */
-int rs_store_group_running(
-    struct db *db, const char *group, const char *run_id, struct err **err) MUSTCHECK;
-/* id is "" when none is queued. */
-int rs_store_group_next(
-    char id[ID_LEN + 1], struct db *db, const char *group, struct err **err) MUSTCHECK;
+struct rs_group_row {
+	char id[ID_LEN + 1];
+	bool running; /* else queued */
+};
+/* The active runs of a group in their order (malloc'ed). */
+int rs_store_group_runs(struct rs_group_row **rows, size_t *n, struct db *db, const char *group,
+    struct err **err) MUSTCHECK;
+/* The last run number of an owner, 0 when there is none. */
+int rs_store_counter_get(
+    int64_t *last, struct db *db, const char *owner, struct err **err) MUSTCHECK;
+/* n new sequence numbers, ascending. */
+int rs_store_sequences(int64_t *list, size_t n, struct db *db, struct err **err) MUSTCHECK;
 /* Fills an uninitialised *run, as it was at one moment; on error nothing is to be freed. */
 int rs_store_run_load(
     struct rs_run *run, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
-/* Numbers and inserts a new run with its tasks; fills number, sequence. */
-int rs_store_run_insert(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
-/* Stores what is marked changed and clears the marks. */
-int rs_store_run_save(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
-/* Number and sequence for a run that is born finished. */
-int rs_store_run_number(struct db *db, struct rs_run *run, struct err **err) MUSTCHECK;
-/* Moves a run to history. */
-int rs_store_run_finish(struct db *db, const struct rs_run *run, const void *state, size_t len,
-    struct err **err) MUSTCHECK;
-int rs_store_definition_put(
-    struct db *db, const char *run_id, const void *spec, size_t len, struct err **err) MUSTCHECK;
 /* malloc'ed; ERR_NOTFOUND. */
 int rs_store_definition_get(
     void **spec, size_t *len, struct db *db, const char *run_id, struct err **err) MUSTCHECK;
@@ -88,12 +82,6 @@ int rs_store_run_active(struct id **ids, size_t *n, struct db *db, struct err **
 int rs_store_run_stuck(struct id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 
 /* --- store_attempt.c --- */
-int rs_store_attempt_offer(
-    struct db *db, const char *run_id, const struct rs_task *t, struct err **err) MUSTCHECK;
-int rs_store_attempt_hold(struct db *db, const char *task_id, uint64_t fence, const char *session,
-    int64_t lease_ms, struct err **err) MUSTCHECK;
-int rs_store_attempt_close(struct db *db, const char *task_id, uint64_t fence, const char *outcome,
-    struct err **err) MUSTCHECK;
 struct rs_attempt_row {
 	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];
 	uint64_t fence, revision;
@@ -117,11 +105,6 @@ int rs_store_attempt_lock(struct rs_attempt_row *out, struct db *db, const char 
 /* How many attempts of a task were ever held (those of the last day). */
 int rs_store_attempts_tried(
     uint64_t *n, struct db *db, const char *task_id, struct err **err) MUSTCHECK;
-int rs_store_attempt_begin(
-    struct db *db, const char *task_id, uint64_t fence, struct err **err) MUSTCHECK;
-/* begun: it shows effects, so that it has begun whatever it said. */
-int rs_store_attempt_revision(struct db *db, const char *task_id, uint64_t fence, uint64_t revision,
-    bool begun, struct err **err) MUSTCHECK;
 struct rs_renewed {
 	char task_id[ID_LEN + 1];
 	uint64_t fence;
@@ -141,16 +124,84 @@ int rs_store_attempts_expired(
     struct rs_attempt_row **rows, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 
 /* --- store_secret.c --- */
-int rs_store_secret_put(struct db *db, const char *id, const char *run_id, const void *wrapped,
-    size_t wrapped_len, const void *sealed, size_t sealed_len, struct err **err) MUSTCHECK;
+#define RS_WRAPPED_LEN (CRYPTO_KEY_LEN + CRYPTO_SEAL_OVERHEAD)
+struct rs_sealed {
+	char version[ID_LEN + 1];       /* "" = no row */
+	char master[RS_KEY_ID_LEN + 1]; /* what the data key is wrapped by */
+	void *wrapped, *sealed;         /* data key, value */
+	size_t wrapped_len, sealed_len;
+};
+void rs_sealed_fini(struct rs_sealed *row);
+/* run_id NULL: of no single run. */
+int rs_store_secret_put(struct db *db, const char *id, const char *run_id, const char *master,
+    const struct rs_sealed *row, struct err **err) MUSTCHECK;
 int rs_store_variable_put(struct db *db, const char *run_id, const char *name, const char *version,
     struct err **err) MUSTCHECK;
 int rs_store_variables_copy(
     struct db *db, const char *from_run, const char *to_run, struct err **err) MUSTCHECK;
 /* ERR_NOTFOUND when the run has no such variable. */
-int rs_store_secret_get(char version[ID_LEN + 1], void **wrapped, size_t *wrapped_len,
-    void **sealed, size_t *sealed_len, struct db *db, const char *run_id, const char *name,
+int rs_store_secret_get(struct rs_sealed *row, struct db *db, const char *run_id, const char *name,
     struct err **err) MUSTCHECK;
+/* One that was stored before keys were noted. */
+int rs_store_secret_unkeyed(struct rs_sealed *row, struct db *db, struct err **err) MUSTCHECK;
+int rs_store_own_key_get(
+    struct rs_sealed *row, struct db *db, const char *name, struct err **err) MUSTCHECK;
+int rs_store_own_key_put(
+    struct db *db, const char *name, const char *version, struct err **err) MUSTCHECK;
+int rs_store_own_keys_drop(struct db *db, struct err **err) MUSTCHECK;
+/* The youngest; it is not dropped before the transaction ends. */
+int rs_store_master_current(struct rs_key_id *id, struct db *db, struct err **err) MUSTCHECK;
+/* Oldest first, malloc'ed. */
+int rs_store_master_list(
+    struct rs_key_id **ids, size_t *n, struct db *db, struct err **err) MUSTCHECK;
+/* From now on the current one. What is without a key is noted as sealed under it. */
+int rs_store_master_add(struct db *db, const char *id, struct err **err) MUSTCHECK;
+/* ERR_INVALID while something is sealed under it. */
+int rs_store_master_drop(struct db *db, const char *id, struct err **err) MUSTCHECK;
+/* At most max versions under a key, locked. */
+int rs_store_secrets_under(struct rs_sealed **rows, size_t *n, struct db *db, const char *master,
+    size_t max, struct err **err) MUSTCHECK;
+int rs_store_secret_rewrap(struct db *db, const struct rs_sealed *row, const char *master,
+    const void *wrapped, size_t len, struct err **err) MUSTCHECK;
+
+/* --- store_scope.c: secrets and variables of projects and project groups --- */
+/* Who writes scopes is alone; who reads a consistent picture of them shares. Until the transaction
+ * ends. */
+int rs_store_scopes_lock(struct db *db, bool alone, struct err **err) MUSTCHECK;
+/* What a chain of scopes defines: the variables of these names (NULL: all) and the secrets that
+ * they name. Sorted. */
+int rs_store_definitions(struct rs_definitions *d, struct db *db, const char *const *scopes,
+    size_t nscopes, const char *const *names, size_t nnames, struct err **err) MUSTCHECK;
+void rs_definitions_fini(struct rs_definitions *d);
+int rs_store_run_variables_put(struct db *db, const char *run_id, const char *const *names,
+    const char *const *versions, size_t n, struct err **err) MUSTCHECK;
+struct rs_secret_row {
+	char id[ID_LEN + 1], scope[ID_LEN + 1];
+	char *name, *type;
+};
+void rs_secret_rows_free(struct rs_secret_row *rows, size_t n);
+/* Nearest first, then by name. */
+int rs_store_secret_list(struct rs_secret_row **rows, size_t *n, struct db *db,
+    const char *const *scopes, size_t nscopes, struct err **err) MUSTCHECK;
+enum rs_scoped { RS_SCOPED_SECRET, RS_SCOPED_VARIABLE };
+/* id is "" when there is none of that name. */
+int rs_store_scoped_id(char id[ID_LEN + 1], struct db *db, enum rs_scoped kind, const char *scope,
+    const char *name, struct err **err) MUSTCHECK;
+int rs_store_scoped_count(
+    size_t *n, struct db *db, enum rs_scoped kind, const char *scope, struct err **err) MUSTCHECK;
+int rs_store_scoped_remove(
+    struct db *db, enum rs_scoped kind, const char *id, struct err **err) MUSTCHECK;
+/* ERR_CONFLICT when the name is taken. exists: renamed; its data is dropped and added apart. */
+int rs_store_secret_add(
+    struct db *db, const struct rs_secret_row *s, bool exists, struct err **err) MUSTCHECK;
+int rs_store_secret_data_add(struct db *db, const char *id, const char *key, const char *version,
+    struct err **err) MUSTCHECK;
+/* With its versions, but for those that runs refer to. */
+int rs_store_secret_data_drop(struct db *db, const char *id, struct err **err) MUSTCHECK;
+int rs_store_variable_add(struct db *db, const char *id, const char *scope, const char *name,
+    const void *spec, size_t len, bool exists, struct err **err) MUSTCHECK;
+int rs_store_scopes_drop(
+    struct db *db, const char *const *scopes, size_t n, struct err **err) MUSTCHECK;
 
 /* --- store_log.c --- */
 struct rs_segment {
@@ -218,6 +269,9 @@ int rs_store_cache_readable(bool *readable, struct db *db, const struct rs_cache
     const char *archive_id, struct err **err) MUSTCHECK;
 
 /* --- store_retention.c --- */
+/* First in the transaction of all that follows. Unlike all others, these statements look at many
+ * rows: until it ends they are planned for that. */
+int rs_store_retention_begin(struct db *db, int64_t epoch, struct err **err) MUSTCHECK;
 int rs_store_caches_retire(
     uint64_t *n, struct db *db, int64_t older_ms, struct err **err) MUSTCHECK;
 /* Archives to be removed: never completed and of no open attempt; retired caches; workspaces of
@@ -239,10 +293,6 @@ int rs_store_logs_old(
 /* malloc'ed answer, NULL when the request is new. */
 int rs_store_request_get(
     void **answer, size_t *len, struct db *db, const char *id, struct err **err) MUSTCHECK;
-int rs_store_request_put(
-    struct db *db, const char *id, const void *answer, size_t len, struct err **err) MUSTCHECK;
-/* The row and its NOTIFY, both seen when the transaction commits. */
-int rs_store_event_put(struct db *db, const struct rs_run *run, struct err **err) MUSTCHECK;
 /* Deletes what nobody asks for any more (old requests, events, closed attempts). */
 int rs_store_prune(struct db *db, struct err **err) MUSTCHECK;
 

@@ -13,26 +13,12 @@
 
 /* clang-format off */
 const struct db_stmt rs_stmts_attempt[] = {
-	{ "attempt_offer",
-	  "insert into attempts (task_id, fence, run_id, executor, state) "
-	  "values ($1, $2, $3, $4, 'offered')", 4 },
-	{ "attempt_hold",
-	  "update attempts set state = 'held', session = $3, lease_expires = "
-	  "clock_timestamp() + $4::bigint * interval '1 millisecond' "
-	  "where task_id = $1 and fence = $2 and state <> 'closed'", 4 },
-	{ "attempt_close",
-	  "update attempts set state = 'closed', outcome = $3, closed_at = now() "
-	  "where task_id = $1 and fence = $2", 3 },
 	{ "attempt_get",
 	  "select " ATTEMPT_COLUMNS "from attempts a where task_id = $1 and fence = $2", 2 },
 	{ "attempt_lock",
 	  "select " ATTEMPT_COLUMNS "from attempts a where task_id = $1 and fence = $2 for update", 2 },
 	{ "attempts_tried",
 	  "select count(*) as n from attempts where task_id = $1 and lease_expires is not null", 1 },
-	{ "attempt_begin",
-	  "update attempts set begun = true where task_id = $1 and fence = $2 and state = 'held'", 2 },
-	{ "attempt_revision",
-	  "update attempts set revision = $3, begun = begun or $4 where task_id = $1 and fence = $2", 4 },
 	{ "attempts_renew",
 	  "update attempts a set lease_expires = "
 	  "clock_timestamp() + $4::bigint * interval '1 millisecond' "
@@ -47,9 +33,9 @@ const struct db_stmt rs_stmts_attempt[] = {
 	{ "attempts_open",
 	  "select " ATTEMPT_COLUMNS ", r.owner, r.number, r.stopping, t.nsteps from attempts a "
 	  "join runs r on r.id = a.run_id join tasks t on t.run_id = a.run_id and t.id = a.task_id "
-	  "where a.state <> 'closed' and ($1::text is null or a.executor = $1)", 1 },
+	  "where a.closed_at is null and ($1::text is null or a.executor = $1)", 1 },
 	{ "attempts_expired",
-	  "select " ATTEMPT_COLUMNS "from attempts a where a.state = 'held' "
+	  "select " ATTEMPT_COLUMNS "from attempts a where a.closed_at is null and a.state = 'held' "
 	  "and a.lease_expires < clock_timestamp()", 0 },
 };
 /* clang-format on */
@@ -84,33 +70,6 @@ rs_attempt_rows_free(struct rs_attempt_row *rows, size_t n)
 	for (size_t i = 0; i < n; i++)
 		free(rows[i].owner);
 	free(rows);
-}
-
-int
-rs_store_attempt_offer(struct db *db, const char *run_id, const struct rs_task *t, struct err **err)
-{
-	return db_query(NULL, db, err, "attempt_offer", DB_TEXT(t->id), DB_I64((int64_t)t->fence),
-	    DB_TEXT(run_id), DB_TEXT(t->executor));
-}
-
-int
-rs_store_attempt_hold(struct db *db, const char *task_id, uint64_t fence, const char *session,
-    int64_t lease_ms, struct err **err)
-{
-	auto_result *r = NULL;
-	int rc = db_query(&r, db, err, "attempt_hold", DB_TEXT(task_id), DB_I64((int64_t)fence),
-	    DB_TEXT(session), DB_I64(lease_ms));
-	if (rc == 0 && db_affected(r) == 0)
-		return err_set(err, ERR_CONFLICT, "the attempt is over");
-	return rc;
-}
-
-int
-rs_store_attempt_close(
-    struct db *db, const char *task_id, uint64_t fence, const char *outcome, struct err **err)
-{
-	return db_query(NULL, db, err, "attempt_close", DB_TEXT(task_id), DB_I64((int64_t)fence),
-	    DB_TEXT(outcome));
 }
 
 static int
@@ -150,24 +109,6 @@ rs_store_attempts_tried(uint64_t *n, struct db *db, const char *task_id, struct 
 	if (rc == 0)
 		*n = (uint64_t)db_i64(r, 0, "n");
 	return rc;
-}
-
-int
-rs_store_attempt_begin(struct db *db, const char *task_id, uint64_t fence, struct err **err)
-{
-	auto_result *r = NULL;
-	int rc = db_query(&r, db, err, "attempt_begin", DB_TEXT(task_id), DB_I64((int64_t)fence));
-	if (rc == 0 && db_affected(r) == 0)
-		return err_set(err, ERR_CONFLICT, "the attempt is not held");
-	return rc;
-}
-
-int
-rs_store_attempt_revision(struct db *db, const char *task_id, uint64_t fence, uint64_t revision,
-    bool begun, struct err **err)
-{
-	return db_query(NULL, db, err, "attempt_revision", DB_TEXT(task_id), DB_I64((int64_t)fence),
-	    DB_I64((int64_t)revision), DB_BOOL(begun));
 }
 
 int

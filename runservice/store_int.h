@@ -7,9 +7,11 @@
 #include "runservice/store.h"
 
 extern const struct db_stmt rs_stmts_leader[], rs_stmts_run[], rs_stmts_attempt[],
-    rs_stmts_secret[], rs_stmts_log[], rs_stmts_archive[], rs_stmts_outbox[];
+    rs_stmts_secret[], rs_stmts_scope[], rs_stmts_log[], rs_stmts_archive[], rs_stmts_outbox[],
+    rs_stmts_write[];
 extern const size_t rs_stmts_leader_len, rs_stmts_run_len, rs_stmts_attempt_len,
-    rs_stmts_secret_len, rs_stmts_log_len, rs_stmts_archive_len, rs_stmts_outbox_len;
+    rs_stmts_secret_len, rs_stmts_scope_len, rs_stmts_log_len, rs_stmts_archive_len,
+    rs_stmts_outbox_len, rs_stmts_write_len;
 
 extern const struct db_stmt rs_stmts_cache[], rs_stmts_retention[];
 extern const size_t rs_stmts_cache_len, rs_stmts_retention_len;

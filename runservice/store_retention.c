@@ -6,6 +6,9 @@
 
 /* clang-format off */
 const struct db_stmt rs_stmts_retention[] = {
+	{ "retention_begin",
+	  "select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true), "
+	  "set_config('enable_mergejoin', 'on', true)", 0 },
 	{ "caches_retire",
 	  "update caches set retired = now() where retired is null and created < now() - " MS("$1"), 1 },
 	/* What no row makes readable: never completed, or thrown away because another save was first. */
@@ -33,6 +36,13 @@ const struct db_stmt rs_stmts_retention[] = {
 };
 /* clang-format on */
 const size_t rs_stmts_retention_len = ARRAY_LEN(rs_stmts_retention);
+
+int
+rs_store_retention_begin(struct db *db, int64_t epoch, struct err **err)
+{
+	int rc = rs_store_assert_epoch(db, epoch, err);
+	return rc == 0 ? db_query(NULL, db, err, "retention_begin") : rc;
+}
 
 int
 rs_store_caches_retire(uint64_t *n, struct db *db, int64_t older_ms, struct err **err)

@@ -89,7 +89,7 @@ leases_done(struct rs_job *job)
 		snprintf(act->executor, sizeof(act->executor), "%s", j->rows[i].executor);
 		log_warn("executor lost", LOG_STR("executor", act->executor),
 		    LOG_STR("run", act->run_id), LOG_STR("task", act->task_id));
-		rs_act_submit(act, "lease-over");
+		rs_act_submit(act);
 	}
 	free_job(j);
 }
@@ -253,7 +253,7 @@ net_done(struct rs_job *job)
 		struct rs_act *act = rs_act_new(rs, j->ids[i].s, "");
 		log_warn("a queued run was left behind; starting it", LOG_STR("run", act->run_id));
 		act->event = RS_EV_START;
-		rs_act_submit(act, "sweep-start");
+		rs_act_submit(act);
 	}
 	if (job->rc != 0 || j->ngarbage == 0 || !rs->sweep || rs->sweep->removing) {
 		free_job(j);

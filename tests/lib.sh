@@ -186,11 +186,11 @@ millrace() {
 
 # --- direct runs ---
 
-# repo NAME: a git repository $T/NAME whose .agola/config.yml is what comes on standard input. Other files may be added
-# before it is run: untracked ones go along.
+# repo NAME [FILE]: a git repository $T/NAME whose .agola/FILE (default config.yml) is what comes on standard input. Other
+# files may be added before it is run: untracked ones go along.
 repo() {
 	mkdir -p "$T/$1/.agola"
-	cat >"$T/$1/.agola/config.yml"
+	cat >"$T/$1/.agola/${2:-config.yml}"
 	git -C "$T/$1" init -q
 	git -C "$T/$1" add -A
 	git -C "$T/$1" commit -q -m "$1"

@@ -78,10 +78,11 @@ rules_layers() {
 	may_include common
 	may_include proto common
 	may_include rundef common
-	may_include gateway common proto rundef
+	may_include evaluate common
+	may_include gateway common proto rundef evaluate
 	may_include runservice common proto
 	may_include executor common proto
-	may_include cli common rundef
+	may_include cli common rundef evaluate
 	may_include toolbox proto
 	local -a list
 	mapfile -t list < <(files 'toolbox/*')
@@ -104,6 +105,8 @@ rules_doors() {
 	# The barest server of the figures is evhttp itself.
 	mapfile -t list < <(files '*.c' '*.h' | except '^common/http_server(_[a-z]+)?\.[ch]$|^bench/web\.c$')
 	never 'evhttp is behind common/http_server.h' '<event2/(http|http_struct|http_compat)\.h>|<evhttp\.h>' "${list[@]}"
+	mapfile -t list < <(files '*.c' '*.h' | except '^evaluate/')
+	never 'libjsonnet is behind evaluate/' '<libjsonnet' "${list[@]}"
 	mapfile -t list < <(files '*.c' '*.h' | except '^common/|^bench/web\.c$')
 	never 'libevent is behind common/' '<event2/' "${list[@]}"
 	mapfile -t list < <(files '*.c' '*.h' | except '^common/rpc(_[a-z]+)?\.[ch]$')
@@ -171,6 +174,7 @@ rules_symbols() {
 	symbols toolbox 'tb_|frame_|toolbox_|tmsg_'
 	symbols cli cli_
 	symbols rundef rundef_
+	symbols evaluate eval_
 }
 
 # The tables of docs/operations.md are what the daemons print; links between documents lead somewhere.

@@ -49,10 +49,13 @@ count() {
 
 # tally KIND NAME LOG STATUS MS: counts the cases of one program and says what became of it.
 tally() {
-	local kind=$1 name=$2 log=$3 status=$4 ms=$5 ok bad skipped plan why=
+	local kind=$1 name=$2 log=$3 status=$4 ms=$5 ok bad skipped odd plan why=
 	skipped=$(count '^ok .*# ?SKIP' "$log")
 	ok=$(($(count '^ok ' "$log") - skipped))
-	bad=$(count '^not ok ' "$log")
+	# So cmocka says that a case has left itself out.
+	odd=$(count '^not ok [0-9]+ # SKIP ' "$log")
+	skipped=$((skipped + odd))
+	bad=$(($(count '^not ok ' "$log") - odd))
 	plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
 	case $kind in
 	prop | fmt | stack) # Their exit status is their one case.

@@ -1,11 +1,13 @@
 #include "toolbox/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define READ_MAX (64u << 10)
+#define PIPE_BYTES (512 << 10)
 
 struct tb_ctl {
 	struct tb_ctl *next;
@@ -24,6 +26,10 @@ tb_stream_init(struct tb_stream *s, int in, int out)
 	frame_parser_init(&s->parser);
 	tb_set_nonblock(in);
 	tb_set_nonblock(out);
+	/* A frame goes in whole and the engine reads large pieces; where that may not be, the pipes
+	 * stay small. */
+	fcntl(in, F_SETPIPE_SZ, PIPE_BYTES);
+	fcntl(out, F_SETPIPE_SZ, PIPE_BYTES);
 }
 
 void

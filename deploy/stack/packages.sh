@@ -8,7 +8,7 @@ group() {
 	build)
 		echo gcc g++ libc6-dev make pkg-config git ca-certificates protobuf-compiler protobuf-c-compiler libprotobuf-c-dev \
 			libnng-dev libpq-dev libcurl4-openssl-dev libyaml-dev libevent-dev libjansson-dev libsodium-dev \
-			libzstd-dev libssl-dev zlib1g-dev libre2-dev musl-tools
+			libzstd-dev libssl-dev zlib1g-dev libre2-dev libjsonnet-dev musl-tools
 		;;
 	run)
 		echo bash curl jq git iproute2 iptables procps util-linux docker.io runc containerd mmdebstrap \

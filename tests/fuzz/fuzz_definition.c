@@ -8,6 +8,7 @@
 #include "fuzz.h"
 
 #include "common/buf.h"
+#include "common/json.h"
 #include "common/mem.h"
 #include "rundef/print.h"
 
@@ -59,12 +60,15 @@ look_at(const struct rundef *def)
 	auto_buf second = BUF_INIT;
 	struct rundef_diags diags = { 0 };
 	struct rundef *again = NULL;
+	auto_json *json = NULL;
 
 	for (size_t i = 0; i < def->nruns; i++)
 		for (size_t k = 0; k < ARRAY_LEN(refs); k++)
 			(void)rundef_when_matches(&def->runs[i].when, &refs[k]);
-	/* Printed and parsed again it is the same; what is printed may be larger than a file. */
+	/* What is printed is JSON to others too, however large it is. */
 	rundef_print_json(&first, def);
+	FUZZ_MUST(json_parse(&json, first.data, first.len, NULL) == 0);
+	/* Printed and parsed again it is the same; what is printed may be larger than a file. */
 	if (first.len > RUNDEF_SIZE_MAX || has_long_key(def))
 		return;
 	FUZZ_MUST(rundef_parse(&again, &diags, first.data, first.len) == 0);

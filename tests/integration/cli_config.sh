@@ -16,6 +16,23 @@ good='runs: [{name: r, tasks: [{name: t, runtime: {containers: [{image: i}]}}]}]
 cli config check "$ROOT/examples/kaniko/.agola/config.yml"
 tap_is "the example's definitions are valid" "$STATUS" 0
 tap_is "without a warning" "$ERR" ""
+cd "$ROOT/examples/jsonnet" || exit 1
+cli config check --strict
+tap_is "the example in Jsonnet is valid" "$STATUS:$OUT$ERR" "0:.agola/config.jsonnet: valid"
+cli config show --json
+tap_is "for a branch" "$STATUS:$(jq -r '.runs[] | .name, .tasks[].name' <<<"$OUT" | paste -sd,)" \
+	"0:test master,test on busybox:1.35,test on busybox:latest"
+cli config show --json -c pull_request_id=3
+tap_is "for a pull request" "$STATUS:$(jq -r '.runs[].name' <<<"$OUT")" "0:test pull request 3"
+cli config show --json --context tag=v1
+tap_is "a tag gets a task more, behind the others" \
+	"$STATUS:$(jq -r '.runs[].tasks[] | select(.level == 1) | .name, .depends[].task' <<<"$OUT" | paste -sd,)" \
+	"0:release,test on busybox:1.35,test on busybox:latest"
+cli config show -c tag=v1
+tap_like "as a tree" "$STATUS:$OUT" $'release  busybox:latest  1 step  after test on busybox:1\\.35, test on busybox:latest$'
+cli config check --format jsonnet - <<<"import '/etc/hostname'"
+tap_like "no file of the machine is read" "$STATUS:$ERR" '^1:\.agola/<stdin>:1:1: Jsonnet: .*it is absolute'
+cd "$T" || exit 1
 cli config check - <<<"$good"
 tap_is "a definition from a pipe" "$STATUS:$OUT" "0:<stdin>: valid"
 cli config check - <<<$'runs:\n  - name: r\n    tasks:\n      - name: t\n        runtime: {containers: [{image: i}]}\n        steps:\n          - rum: x'

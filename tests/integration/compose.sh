@@ -8,95 +8,45 @@ if [ -n "${SAN:-}" ]; then
 	tap_skip "docker-compose" "its images hold no sanitizer's library"
 	tap_done
 fi
+. "$ROOT/tests/lib/compose.sh"
 leftovers_before
-STACK_HOME=$MILLRACE_HOME
-STACK_REWRITES=$(sed -n '/^images:/,$p' "$STACK_HOME/conf/executor.yml")
-
-# The deployment has its own directory and ports.
-HOME_DIR=$STACK_HOME/compose
-PORT=$((MILLRACE_PORT + 1000))
-# The engine's bridge is an address that containers and other network namespaces reach alike.
-ADDRESS=$(bridge_address)
-in_compose() {
-	MILLRACE_HOME=$HOME_DIR MILLRACE_PORT=$PORT MILLRACE_LISTEN=$ADDRESS MILLRACE_EXECUTORS=3 DOCKER_HOST=$ENGINE "$@"
-}
-# The environment goes before the file, and here it holds the other stack's settings.
-compose() {
-	(cd "$ROOT" && env -i "PATH=$PATH" "HOME=$T" "DOCKER_HOST=$ENGINE" docker-compose --env-file "$HOME_DIR/env" "$@")
-}
-mkdir -p "$HOME_DIR/extra"
-printf 'tasks: 2\n%s\n' "$STACK_REWRITES" >"$HOME_DIR/extra/executor.yml"
-if [ -s "$HOME_DIR/env" ]; then
-	in_compose "$ROOT/deploy/compose/down.sh" --purge >/dev/null 2>&1 || true
-fi
-tap_ok "make compose prepares everything" in_compose "$ROOT/deploy/compose/setup.sh"
-at_end in_compose "$ROOT/deploy/compose/down.sh" --purge
-tap_ok "docker-compose up, with three executors" compose up -d --build --scale executor=3
-
-services() {
-	compose ps -q "$1"
-}
-healthy() {
-	local id
-	for id in $(services "$1"); do
-		[ "$(docker_cli inspect -f '{{.State.Health.Status}}' "$id")" = healthy ] || return 1
-	done
-}
-for service in postgres runservice gateway executor; do
-	tap_ok "$service is healthy" wait_for 60 healthy "$service"
-done
+compose_new compose 3
+compose_up
 tap_is "three executors" "$(services executor | wc -l)" 3
 
 # --- as a user ---
 
-export MILLRACE_HOME=$HOME_DIR
-MILLRACE_URL=http://127.0.0.1:$PORT
-MILLRACE_ADMIN_TOKEN=$(cat "$HOME_DIR/secrets/admin-token")
-admin() {
-	"$BIN/millrace" --gateway-url "$MILLRACE_URL" --token "$MILLRACE_ADMIN_TOKEN" "$@"
-}
-MILLRACE_USER=demo
-tap_ok "a user is made" admin user create --username demo
-MILLRACE_TOKEN=$(admin user token create --username demo --tokenname t)
+compose_user
 
-{
-	cat <<'YAML'
-runs:
-  - name: fan out
-    tasks:
-      - name: root
-        runtime: {containers: [{image: busybox}]}
-        working_dir: /w
-        steps:
-          - clone: {}
-          - run: {name: makes, tty: false, command: echo hello >greeting}
-          - save_to_workspace: {contents: [{source_dir: ., paths: [greeting]}]}
-YAML
-	for i in 1 2 3 4 5 6; do
-		cat <<YAML
-      - name: part $i
-        runtime: {containers: [{image: busybox}]}
-        working_dir: /w
-        steps:
-          - restore_workspace: {dest_dir: .}
-          - run: {name: waits, tty: false, command: "echo began; while [ ! -e /w/go ]; do sleep 0.1; done; cat greeting; echo $i >made$i"}
-          - save_to_workspace: {contents: [{source_dir: ., paths: [made$i]}]}
-        depends: [root]
-YAML
-	done
-	cat <<'YAML'
-      - name: end
-        runtime: {containers: [{image: busybox}]}
-        working_dir: /w
-        steps:
-          - restore_workspace: {dest_dir: .}
-          - run: {name: counts, tty: false, command: cat made* | tr -d '\n'}
-        depends: [part 1, part 2, part 3, part 4, part 5, part 6]
-YAML
-} >"$T/definition"
-# busybox has no git: the clone is made in the image that has it.
-sed -i '0,/image: busybox/s//image: golang/' "$T/definition"
-directrun_start fan_out <"$T/definition"
+# In Jsonnet, so that the gateway's image evaluates it. busybox has no git: the clone is made in the image that has it.
+repo fan_out config.jsonnet <<'JSONNET'
+local task(name, image, depends, steps) = {
+  name: name,
+  runtime: { containers: [{ image: image }] },
+  working_dir: '/w',
+  depends: depends,
+  steps: steps,
+};
+local save(name) = { save_to_workspace: { contents: [{ source_dir: '.', paths: [name] }] } };
+local restore = { restore_workspace: { dest_dir: '.' } };
+local run(name, command) = { run: { name: name, tty: false, command: command } };
+local parts = std.range(1, 6);
+function(ctx) { runs: [{
+  name: 'fan out',
+  tasks:
+    [task('root', 'golang', [], [{ clone: {} }, run('makes', 'echo hello >greeting'), save('greeting')])] +
+    [
+      task('part %d' % i, 'busybox', ['root'], [
+        restore,
+        run('waits', 'echo began; while [ ! -e /w/go ]; do sleep 0.1; done; cat greeting; echo %d >made%d' % [i, i]),
+        save('made%d' % i),
+      ])
+      for i in parts
+    ] +
+    [task('end', 'busybox', ['part %d' % i for i in parts], [restore, run('counts', "cat made* | tr -d '\\n'")])],
+}] }
+JSONNET
+directrun_start fan_out
 all_began() {
 	local i
 	for i in 1 2 3 4 5 6; do
@@ -203,16 +153,6 @@ tap_hasnt "a wrong key is not let in" "$T/stranger.log" 'msg="registered"'
 
 tap_ok "down" in_compose "$ROOT/deploy/compose/down.sh" --purge
 EXECUTOR_ID=$name ENGINE=$ENGINE LOGS=$T bash -c '. "$0/deploy/stack/lib.sh"; . "$0/deploy/stack/engine.sh"; engine_sweep' "$ROOT"
-all_of_ours() {
-	local id=compose-
-	docker_cli ps -aq --filter label=com.docker.compose.project="$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' "$HOME_DIR/env")"
-	docker_cli volume ls -q --filter label=com.docker.compose.project="$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' "$HOME_DIR/env")"
-	for id in $(sed -n 's/^MILLRACE_EXECUTOR=//p' "$HOME_DIR/env")-{1,2,3} "$name"; do
-		docker_cli ps -aq --filter "label=millrace.executor=$id"
-		docker_cli volume ls -q --filter "label=millrace.executor=$id"
-		docker_cli network ls -q --filter "label=millrace.executor=$id"
-	done
-}
-tap_is "nothing is left of it" "$(all_of_ours)" ""
+tap_is "nothing is left of it" "$(compose_left "$name")" ""
 leftovers_check "the other stack's executor was left alone"
 tap_done

@@ -1,100 +1,11 @@
 #!/usr/bin/env bash
-# Steps that want out, and secrets that want out of a step: into logs, into what the engine shows, onto disks, into the database.
+# Steps that want out, and a workspace that was changed where it is stored.
 . "$(dirname "$0")/../lib.sh"
 leftovers_before
 
-# --- secrets ---
-
-SECRET='pAss-w0rd+/with=signs&more'
-LINES=$'-----BEGIN KEY-----\nline-one-of-the-key\nline-two-of-the-key\n-----END KEY-----'
-SHORT=xyz
-OVER=w0rd+/with=signs
-repo secrets <<'YAML'
-runs:
-  - name: secrets
-    tasks:
-      - name: task
-        runtime: {containers: [{image: busybox}]}
-        environment:
-          SECRET: {from_variable: secret}
-          KEY: {from_variable: key}
-          OVER: {from_variable: over}
-          SHORT: {from_variable: short}
-        working_dir: /w
-        steps:
-          - run: {name: raw, tty: false, command: 'echo "raw $SECRET"; echo "over $OVER"; echo "$KEY"'}
-          - run: {name: on both streams, tty: false, command: 'echo "out $SECRET"; echo "err $SECRET" >&2'}
-          - run: {name: in pieces, tty: false, command: 'printf %s "pAss-w0rd+/wi"; printf "" | cat; printf %s "th=signs&more"; echo'}
-          - run: {name: traced, tty: false, command: 'set -x; : "$SECRET"; true $SECRET'}
-          - run: {name: with a terminal, tty: true, command: 'echo "tty $SECRET"'}
-          - run: {name: encoded, tty: false, command: 'printf %s "$SECRET" | base64; printf %s "$SECRET" | od -An -tx1 | tr -d " \n"; echo'}
-          - run: {name: as a file, tty: false, command: 'echo x >"/w/named-$OVER-end" 2>/dev/null || true; echo x >"/w/pAss-w0rd+"; echo done'}
-          - run: {name: the environment, tty: false, command: env}
-          - run: {name: process 1, tty: false, command: 'cat /proc/1/environ /proc/1/cmdline | tr "\0" "\n"; echo looked'}
-          - run: {name: waits, tty: false, command: 'echo waiting; while [ ! -e /w/end ]; do sleep 0.1; done'}
-          - save_to_workspace: {contents: [{source_dir: /w, paths: ["**"]}]}
-          - run: {name: fails, tty: false, command: '"/no/$SECRET"'}
-YAML
-directrun_start secrets --var "secret=$SECRET" --var "key=$LINES" --var "over=$OVER" --var "short=$SHORT"
-tap_ok "a step has secrets" wait_for 60 log_has "$RUN" task 9 waiting
-CONTAINER=$(task_container "$RUN" task)
-
-# holds TEXT FILE...: one of the secrets is in there.
-holds() {
-	local what=$1
-	shift
-	if grep -qaF -e "$SECRET" -e line-one-of-the-key -e "$OVER" "$@" 2>/dev/null; then
-		tap_fail "$what" "$(grep -oaF -m 3 -e "$SECRET" -e line-one-of-the-key -e "$OVER" "$@")"
-	else
-		tap_pass "$what"
-	fi
-}
-docker_cli inspect "$CONTAINER" >"$T/inspect"
-holds "not in what the engine shows of the container" "$T/inspect"
 as_superuser() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
-engine_pid=$(docker_cli inspect -f '{{.State.Pid}}' "$CONTAINER")
-as_superuser cat "/proc/$engine_pid/environ" "/proc/$engine_pid/cmdline" >"$T/proc"
-holds "not in the environment and arguments of process 1" "$T/proc"
-as_superuser cp -r "$MILLRACE_HOME/executor" "$T/spool"
-as_superuser chmod -R a+rX "$T/spool"
-mapfile -t spooled < <(find "$T/spool" -type f)
-holds "not in the executor's spool" "${spooled[@]}"
-for part in gateway runservice executor; do
-	curl -sS "$(daemon_url "$part")/metrics" >"$T/metrics.$part"
-done
-holds "not in metrics" "$T"/metrics.*
-sql "$(printf 'copy (select r::text from runservice.%s r) to stdout;' runs)" >/dev/null
-"$ROOT/deploy/stack/psql.sh" -qAt -c "select string_agg(format('copy %I.%I to stdout', schemaname, tablename), ';') from pg_tables where schemaname in ('gateway', 'runservice')" >"$T/copies"
-"$ROOT/deploy/stack/psql.sh" -qAt -c "$(cat "$T/copies")" >"$T/dump"
-tap_ok "the database is read" test -s "$T/dump"
-holds "not in the database, in the clear" "$T/dump"
-docker_cli exec "$CONTAINER" touch /w/end
-wait_for 60 run_finished "$RUN" || true
-tap_is "the last step fails as it has to" "$(task_field "$RUN" task .status)" failed
-
-for i in setup 0 1 2 3 4 5 6 7 8 9 10 11; do
-	step_log "$RUN" task "$i" >"$T/log.$i" 2>/dev/null || true
-done
-holds "not in any log" "$T"/log.*
-tap_like "what was there is seen to have been" "$(cat "$T/log.0")" 'raw \*+'
-tap_hasnt "nor in base64" "$T/log.5" "$(printf %s "$SECRET" | base64 | cut -c1-20)"
-tap_hasnt "nor in hexadecimal" "$T/log.5" "$(printf %s "$SECRET" | od -An -tx1 | tr -d ' \n' | cut -c1-20)"
-tap_hasnt "process 1 has none in its environment" "$T/log.8" KEY=
-tap_has "and was looked at" "$T/log.8" looked
-api GET "/users/$MILLRACE_USER/runs/$RUN" >"$T/run.json"
-api GET "/users/$MILLRACE_USER/runs/$RUN/tasks/$(task_id "$RUN" task)" >"$T/task.json"
-holds "not in what the API shows of run and task" "$T/run.json" "$T/task.json"
-holds "not in the daemons' logs" "$MILLRACE_HOME"/logs/{gateway,runservice,executor}.log
-
-# The next task on the same executor has none of it.
-directrun next <<'YAML'
-runs: [{name: next, tasks: [{name: task, runtime: {containers: [{image: busybox}]}, steps: [{run: {name: env, tty: false, command: "env; ls -A / /tmp /w 2>/dev/null || true"}}]}]}]
-YAML
-step_log "$RUN" task 0 >"$T/next.log"
-holds "not in the next task" "$T/next.log"
-tap_is "which ran" "$RUN_STATUS" 0
 
 # --- a step that wants out ---
 

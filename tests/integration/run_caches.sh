@@ -135,5 +135,31 @@ wait_for 60 run_finished "$RUN" || true
 tap_is "it is stopped" "$(run_field "$RUN" .result)" stopped
 tap_is "a stopped save leaves no cache" "$(sql "select count(*) from runservice.caches where key = '$K-stopped'")" 0
 
+# Keys are stored as they are: what a variable holds does not come into one, nor does it leave the executor.
+repo secret <<YAML
+runs:
+  - name: secret
+    tasks:
+      - name: save
+        ignore_failure: true
+        runtime: {containers: [{image: busybox}]}
+        environment: {TOKEN: {from_variable: token}}
+        steps: [save_cache: {key: '$K-{{ env "TOKEN" }}', contents: [{source_dir: .}]}]
+      - name: restore
+        ignore_failure: true
+        runtime: {containers: [{image: busybox, environment: {TOKEN: {from_variable: token}}}]}
+        steps: [restore_cache: {keys: ['$K-none', '{{ env "TOKEN" }}']}]
+      - name: beside
+        runtime: {containers: [{image: busybox}]}
+        environment: {TOKEN: {from_variable: token}}
+        steps: [restore_cache: {keys: ["$K-hidden", '{{ env "NONE" }}$K']}]
+YAML
+directrun secret --var token=hidden
+for task in save restore; do
+	tap_has "$task: no secret in a key" <(task_field "$RUN" "$task" '.steps[0].error') "the value of TOKEN is a secret"
+done
+tap_is "a text that happens to be in a key is none" "$RUN_STATUS" 0
+tap_is "it is in no table" "$(sql "select count(*) from (select key from runservice.caches union all select key from runservice.cache_uploads) k where key like '$K-hid%'")" 0
+
 leftovers_check "nothing is left behind"
 tap_done

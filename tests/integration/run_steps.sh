@@ -217,5 +217,29 @@ tap_like "and is named" "$(step_log "$RUN" "restore over a file" 1)" "stuff/one"
 tap_is "a source that is not there fails the step" "$(task_field "$RUN" "save what is not there" '.steps[0].phase')" failed
 tap_like "and is named" "$(step_log "$RUN" "save what is not there" 0)" "/nowhere"
 
+# --- a definition in Jsonnet ---
+
+repo jsonnet config.jsonnet <<'JSONNET'
+local lib = import '../ci/lib.libsonnet';
+function(ctx) { runs: [{ name: ctx.ref_type, tasks: [lib.task(n) for n in ['a', 'b']] }] }
+JSONNET
+mkdir "$T/jsonnet/ci"
+cat >"$T/jsonnet/ci/lib.libsonnet" <<'JSONNET'
+{ task(name):: {
+  name: name,
+  runtime: { containers: [{ image: 'busybox' }] },
+  environment: { WHO: name },
+  steps: [{ run: { name: 'says', tty: false, command: importstr 'says.sh' } }],
+} }
+JSONNET
+echo "echo \"it is \$WHO\"" >"$T/jsonnet/ci/says.sh"
+directrun jsonnet
+tap_is "a definition in Jsonnet runs" "$RUN_STATUS:$(run_field "$RUN" .name)" "0:branch"
+tap_is "what it imports is of the commit" "$(step_log "$RUN" a 0)$(step_log "$RUN" b 0)" "it is ait is b"
+repo endless config.jsonnet <<<'local f(n) = f(n + 1) tailstrict; f(1)'
+directrun endless
+tap_is "one without an end is a setup error" "$(run_field "$RUN" .phase)" setuperror
+tap_like "that says so" "$(run_field "$RUN" '.setup_errors[0]')" '^\.agola/config\.jsonnet:1:1: Jsonnet: .*does it loop\?'
+
 leftovers_check "nothing is left behind"
 tap_done

@@ -303,6 +303,16 @@ on_load_commit(struct rpc_call *call, const uint8_t *body, size_t len, void *arg
 		rpc_reply(call, NULL, 0);
 }
 
+/* Of secrets and variables there are none, and all that is asked for is done. */
+static void
+on_scope(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
+{
+	(void)body;
+	(void)len;
+	if (!refuses(fake_of(arg), call, "scope"))
+		rpc_reply(call, NULL, 0);
+}
+
 static int
 peer_key(uint8_t key[CRYPTO_KEY_LEN], const char *peer, void *arg, struct err **err)
 {
@@ -322,6 +332,10 @@ static const struct rpc_method methods[] = {
 	{ "dump.read", on_dump_read, 0 },
 	{ "load.write", on_load_write, 0 },
 	{ "load.commit", on_load_commit, 0 },
+	{ "secret.list", on_scope, 0 },
+	{ "secret.delete", on_scope, 0 },
+	{ "variable.list", on_scope, 0 },
+	{ "variable.delete", on_scope, 0 },
 };
 
 void

@@ -72,12 +72,13 @@ write_all(int fd, const char *b, size_t n)
 	return true;
 }
 
-/* A simple query: 'Q', length, text. */
+/* Somewhere in what a transaction says at once: Bind of the prepared statement, without a portal's
+ * name, formats and parameters. */
 static bool
-is_commit(const char *b, size_t n)
+has_commit(const char *b, size_t n)
 {
-	static const char commit[] = { 'Q', 0, 0, 0, 11, 'c', 'o', 'm', 'm', 'i', 't', '\0' };
-	return n == sizeof(commit) && memcmp(b, commit, n) == 0;
+	static const char commit[] = { '\0', 'c', 'o', 'm', 'm', 'i', 't', '\0', 0, 0, 0, 0 };
+	return memmem(b, n, commit, sizeof(commit)) != NULL;
 }
 
 static void
@@ -90,7 +91,7 @@ carry(struct pair *p, bool from_client, volatile unsigned *every, volatile unsig
 		(*lost)++;
 		n = 0;
 	}
-	if (n > 0 && from_client && *every > 0 && is_commit(b, (size_t)n))
+	if (n > 0 && from_client && *every > 0 && has_commit(b, (size_t)n))
 		p->lose = ++commits % *every == 0;
 	if (n <= 0 || !write_all(from_client ? p->server : p->client, b, (size_t)n))
 		hang_up(p);

@@ -469,8 +469,9 @@ rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *ta
 	req.request_id = request_id ? unconst(request_id) : request.s;
 	req.runs = runs;
 	req.n_runs = 1;
+	req.source = p->source;
 	req.variables = variables;
-	req.n_variables = 1;
+	req.n_variables = p->source ? 0 : 1;
 	assert_int_equal(rs_call_again(p, p->gateway, "run.create", &req,
 	                     &millrace__run_create_reply__descriptor, &reply),
 	    0);

@@ -57,6 +57,9 @@ struct rs_peer {
 	int trust;                       /* of the next runs; 0: not said */
 	char dir[64], socket[80];
 	struct pg_proxy proxy; /* only after rs_peer_setup_proxy() */
+	/* Of the runs that are made; NULL: they are direct ones that bring the variable "password".
+	 */
+	Millrace__RunSource *source;
 };
 
 /* cmocka's set-up and tear-down: *state is a struct rs_peer. The schema is dropped first. Objects

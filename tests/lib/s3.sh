@@ -4,6 +4,7 @@
 #   s3.sh start DIR [ADDRESS]   make and start it in DIR (which must not exist), with one empty bucket
 #   s3.sh stop DIR              stop it and remove DIR
 #   s3.sh pause DIR | resume DIR   the gateway alone is ended, and started again: what is stored stays
+#   s3.sh keys DIR              the keys in the bucket, at most 1000
 #   s3.sh with DIR CMD...       run CMD with what DIR/env holds
 #   s3.sh run CMD...            start, with, stop
 #
@@ -112,6 +113,12 @@ end() {
 	done
 }
 
+# s3 METHOD PATH: one signed request about the bucket.
+s3() {
+	curl -fsS -m 30 --aws-sigv4 "aws:amz:us-east-1:s3" --user "$ACCESS_KEY:$SECRET_KEY" \
+		-H "x-amz-content-sha256: UNSIGNED-PAYLOAD" -X "$1" "$MILLRACE_TEST_S3/$BUCKET$2"
+}
+
 start() {
 	local address=${1:-127.0.0.1} mon gateway
 	mkdir -p "$R"/{mon,osd,log,run}
@@ -129,9 +136,7 @@ start() {
 	# shellcheck source=/dev/null
 	. "$R/env"
 	write_conf "$mon" "$address:$gateway"
-	if ! { start_cluster "$mon" && gateway_start; } >"$R/log/start" 2>&1 ||
-		! curl -fsS -m 30 --aws-sigv4 "aws:amz:us-east-1:s3" --user "$ACCESS_KEY:$SECRET_KEY" \
-			-H "x-amz-content-sha256: UNSIGNED-PAYLOAD" -X PUT "$MILLRACE_TEST_S3/$BUCKET" >>"$R/log/start" 2>&1; then
+	if ! { start_cluster "$mon" && gateway_start && s3 PUT ""; } >"$R/log/start" 2>&1; then
 		tail -n 30 "$R/log/start" >&2
 		echo "s3.sh: the S3 server did not start" >&2
 		stop
@@ -157,7 +162,7 @@ run() {
 	exit "$rc"
 }
 
-command=${1:?start, stop, pause, resume, with or run}
+command=${1:?start, stop, pause, resume, keys, with or run}
 shift
 if [ "$command" != run ]; then
 	R=$(realpath -m "${1:?a directory}")
@@ -170,6 +175,11 @@ resume)
 	# shellcheck source=/dev/null
 	. "$R/env"
 	gateway_start
+	;;
+keys)
+	# shellcheck source=/dev/null
+	. "$R/env"
+	s3 GET '?max-keys=1000' | grep -oE '<Key>[^<]*' | cut -c6-
 	;;
 with)
 	shift

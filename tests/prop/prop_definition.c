@@ -5,6 +5,7 @@
  *
  * prop_definition [SEED]; the seed is printed with a failure.
  */
+#include "common/json.h"
 #include "common/mem.h"
 #include "rundef/print.h"
 
@@ -421,8 +422,11 @@ check_stable(const struct rundef *d, const char *from)
 	auto_buf reread = BUF_INIT;
 	struct rundef_diags diags;
 	struct rundef *again = NULL;
+	auto_json *json = NULL;
 
 	rundef_print_json(&first, d);
+	if (json_parse(&json, first.data, first.len, NULL) != 0)
+		die("what is printed is no JSON", buf_str(&first), NULL);
 	if (rundef_parse(&again, &diags, first.data, first.len) != 0)
 		die("what is printed is refused", buf_str(&first), &diags);
 	rundef_print_json(&second, again);

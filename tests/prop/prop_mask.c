@@ -100,10 +100,11 @@ static void
 forms_percent(const uint8_t *p, size_t n)
 {
 	static const struct {
-		const char *format, *keep;
-		bool plus;
-	} kinds[] = { { "%%%02X", "", false }, { "%%%02x", "", false }, { "%%%02X", "", true },
-		{ "%%%02X", "!*'()", false }, { "%%%02X", "/", false } };
+		bool lower, plus, all;
+		const char *keep;
+	} kinds[] = { { false, false, true, "" }, { true, false, true, "" },
+		{ false, false, false, "" }, { true, false, false, "" }, { false, true, false, "" },
+		{ false, false, false, "!*'()" }, { false, false, false, "/" } };
 
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		auto_buf b = BUF_INIT;
@@ -113,8 +114,8 @@ forms_percent(const uint8_t *p, size_t n)
 			             (p[i] && strchr("-_.~", p[i])) ||
 			             (p[i] && strchr(kinds[k].keep, p[i]));
 			char hex[8];
-			snprintf(hex, sizeof(hex), k == 1 ? "%%%02x" : "%%%02X", p[i]);
-			if (plain)
+			snprintf(hex, sizeof(hex), kinds[k].lower ? "%%%02x" : "%%%02X", p[i]);
+			if (plain && !kinds[k].all)
 				buf_putc(&b, (char)p[i]);
 			else
 				buf_puts(&b, kinds[k].plus && p[i] == ' ' ? "+" : hex);

@@ -19,6 +19,7 @@ static const struct db_stmt stmts_a[] = {
 	{ "put", "insert into item (id, name, data, flag) values ($1, $2, $3, $4)", 4 },
 	{ "get", "select id, name, data, flag from item where id = $1::bigint", 1 },
 	{ "count", "select count(*) as n from item", 0 },
+	{ "clear", "delete from item", 0 },
 	{ "add", "update item set id = id + $2::bigint where name = $1::text", 2 },
 };
 static const struct db_stmt stmts_b[] = {
@@ -266,7 +267,8 @@ tx_swallows(struct db *db, void *arg, struct err **err)
 {
 	(void)arg;
 	(void)err;
-	assert_int_equal(db_query(NULL, db, NULL, "fail", DB_I64(0)), ERR_INTERNAL);
+	auto_result *r = NULL;
+	assert_int_equal(db_query(&r, db, NULL, "fail", DB_I64(0)), ERR_INTERNAL);
 	return 0;
 }
 
@@ -285,10 +287,11 @@ tx_serialize(struct db *db, void *arg, struct err **err)
 {
 	struct tx *t = arg;
 	struct err *e = NULL;
+	auto_result *r = NULL;
 	t->calls++;
 	int rc = db_query(NULL, db, err, "serial");
 	if (rc == 0)
-		rc = db_query(NULL, db, err, "count");
+		rc = db_query(&r, db, err, "count");
 	if (rc == 0 && t->calls <= t->fail_until)
 		ok(db_query(NULL, t->other, &e, "add", DB_TEXT("n"), DB_I64(1)), &e);
 	if (rc == 0)
@@ -321,12 +324,13 @@ tx_looks_twice(struct db *db, void *arg, struct err **err)
 {
 	struct tx *t = arg;
 	auto_err refused = NULL;
+	auto_result *r = NULL;
 	int64_t before = count(db);
 	put(t->other, ++t->calls);
 	assert_int_equal(count(db), before);
 	if (t->fail_until == 0)
 		return 0;
-	(void)!db_query(NULL, db, &refused, "add", DB_TEXT("n"), DB_I64(1));
+	(void)!db_query(&r, db, &refused, "add", DB_TEXT("n"), DB_I64(1));
 	return refused ? err_set(err, ERR_INVALID, "%s", err_msg(refused)) : 0;
 }
 
@@ -356,13 +360,46 @@ static int
 tx_killed(struct db *db, void *arg, struct err **err)
 {
 	struct tx *t = arg;
+	auto_result *first = NULL, *second = NULL;
 	t->calls++;
-	int rc = db_query(NULL, db, err, "put", DB_I64(t->calls), DB_NULL, DB_NULL, DB_NULL);
+	int rc = db_query(&first, db, err, "put", DB_I64(t->calls), DB_NULL, DB_NULL, DB_NULL);
 	if (rc == 0 && t->calls <= t->fail_until)
 		kill_backend(db, t->other);
 	if (rc == 0)
-		rc = db_query(NULL, db, err, "put", DB_I64(100), DB_NULL, DB_NULL, DB_NULL);
+		rc = db_query(&second, db, err, "put", DB_I64(100), DB_NULL, DB_NULL, DB_NULL);
 	return rc;
+}
+
+/* The third of many fails; more than fit into one pipeline. */
+static int
+tx_sends_many(struct db *db, void *arg, struct err **err)
+{
+	struct tx *t = arg;
+	int rc = 0;
+	for (int i = 0; rc == 0 && i < 300; i++) {
+		int64_t id = t->result != 0 && i == 2 ? 0 : i;
+		rc = db_query(NULL, db, err, "put", DB_I64(id), DB_NULL, DB_NULL, DB_NULL);
+		t->calls++;
+	}
+	return rc;
+}
+
+static void
+test_sent_statements_are_answered_later(void **state)
+{
+	struct fixture *f = *state;
+	struct err *e = NULL;
+	struct tx t = { .f = f };
+	ok(db_tx_run(f->db, tx_sends_many, &t, &e), &e);
+	assert_int_equal(t.calls, 300);
+	assert_int_equal(count(f->db), 300);
+	ok(db_query(NULL, f->db, &e, "clear"), &e);
+	t.calls = 0;
+	t.result = 1;
+	expect_code(db_tx_run(f->db, tx_sends_many, &t, &e), &e, ERR_CONFLICT, "item_pkey");
+	/* Nobody waited for the answer of the one that failed, nor went on long after it. */
+	assert_in_range(t.calls, 4, 299);
+	assert_int_equal(count(f->db), 0);
 }
 
 static void
@@ -553,6 +590,7 @@ main(void)
 		T(test_commit_and_rollback),
 		T(test_failed_transaction_is_not_reported_as_committed),
 		T(test_serialization_failures_are_retried),
+		T(test_sent_statements_are_answered_later),
 		T(test_a_snapshot_is_of_one_moment),
 		T(test_connection_lost_in_transaction_is_retried),
 		T(test_connection_lost_at_commit_is_not_retried),

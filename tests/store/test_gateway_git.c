@@ -14,9 +14,10 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/rpc.h"
+#include "evaluate/evaluate.h"
 #include "gateway.pb-c.h"
 #include "gateway/gateway.h"
-#include "tests/lib/gw_peer.h"
+#include "tests/lib/gw_repo.h"
 
 #include <signal.h>
 #include <spawn.h>
@@ -24,89 +25,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* Runs a shell script while the loop turns; its exit status. */
-static int
-script(struct gwp *f, const char *text)
-{
-	auto_free char *full = xasprintf("cd %s && exec >>log 2>&1 && export HOME=$PWD "
-	                                 "GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 "
-	                                 "GIT_AUTHOR_NAME=n GIT_AUTHOR_EMAIL=e "
-	                                 "GIT_COMMITTER_NAME=n GIT_COMMITTER_EMAIL=e "
-	                                 "URL=http://127.0.0.1:%d/repos/%s && %s",
-	    f->dir, f->port, f->user_id, text);
-	char sh[] = "sh", c[] = "-c";
-	char *argv[] = { sh, c, full, NULL };
-	int64_t deadline = clock_mono_ms() + 3 * GWP_WAIT_MS;
-	int status = -1;
-	pid_t pid;
-
-	assert_int_equal(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ), 0);
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (clock_mono_ms() > deadline) {
-			kill(pid, SIGKILL);
-			fail_msg("script hangs: %s", text);
-		}
-		loop_run_once(f->loop, 5);
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static char *
-read_whole(const struct gwp *f, const char *name)
-{
-	auto_free char *path = xasprintf("%s/%s", f->dir, name);
-	auto_err err = NULL;
-	char *out = NULL;
-	size_t n;
-
-	if (config_read_file(&out, &n, path, 1 << 20, &err) < 0)
-		fail_msg("%s", err_msg(err));
-	return out;
-}
-
-static void
-must(struct gwp *f, const char *text)
-{
-	if (script(f, text) != 0) {
-		auto_free char *log = read_whole(f, "log");
-
-		fail_msg("script failed: %s\n%s", text, log);
-	}
-}
-
-#define REPO "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-#define DEFINITION                                                                                 \
-	"runs:\\n- name: one\\n  tasks:\\n  - name: t\\n    runtime: {containers: [{image: "       \
-	"b}]}\\n"                                                                                  \
-	"    steps: [{clone: }, {run: make}]\\n- name: two\\n  when: {tag: v1}\\n  tasks:\\n"      \
-	"  - name: t\\n    runtime: {containers: [{image: b}]}\\n    steps: [{run: make}]\\n"
-
-/* A repository with one commit, its hash in $dir/sha. */
-static void
-commit_definition(struct gwp *f, const char *file, const char *text)
-{
-	auto_free char *s =
-	    xasprintf("rm -rf w && git init -q -b master w && cd w && mkdir .agola && "
-	              "printf '%s' >%s && echo x >x && git add -A && "
-	              "git commit -qm m && git rev-parse HEAD | tr -d '\\n' >../sha",
-	        text, file);
-
-	must(f, s);
-}
-
-static char *
-createrun_body(struct gwp *f, const char *field, const char *value, const char *message)
-{
-	auto_free char *sha = read_whole(f, "sha");
-	auto_free char *path = xasprintf("%s/%s", f->user_id, REPO);
-	auto_json *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:[s], s:{s:s}}", "repo_uuid", REPO,
-	    "repo_path", path, "commit_sha", sha, "message", message, field, value,
-	    "pull_request_ref_regexes", "refs/pull/(\\d+)/head", "variables", "dockerauth",
-	    "c2VjcmV0");
-
-	return json_print(j);
-}
 
 static void
 direct_run(void **state)
@@ -117,9 +35,9 @@ direct_run(void **state)
 	const Millrace__RunSpec *spec;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
-	body = createrun_body(f, "branch", "master", "agola direct run");
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	body = gwp_createrun_body(f, "branch", "master", "agola direct run");
 	j = gwp_json(f, "POST", "/user/createrun", f->token, body, 201);
 	assert_int_equal(json_array_size(json_object_get(j, "runs")), 1);
 	assert_int_equal(json_int(json_array_get(json_object_get(j, "runs"), 0), "number", 0), 1);
@@ -133,9 +51,11 @@ direct_run(void **state)
 	assert_int_equal(f->rs.create->n_variables, 3); /* and the run's URL and token */
 	assert_string_equal(f->rs.create->variables[0]->value, "c2VjcmV0");
 	/* The tree can be cloned and fetched again by hash, as the clone step does. */
-	must(f, "git clone -q $URL/" REPO ".git c && cd c && git fetch -q origin refs/heads/master "
-	        "&& git checkout -q $(cat ../sha) && cmp x ../w/x");
-	must(f, "git -c protocol.version=0 clone -q --depth 1 $URL/" REPO ".git d && cmp d/x w/x");
+	gwp_must(f,
+	    "git clone -q $URL/" GWP_REPO ".git c && cd c && git fetch -q origin refs/heads/master "
+	    "&& git checkout -q $(cat ../sha) && cmp x ../w/x");
+	gwp_must(f,
+	    "git -c protocol.version=0 clone -q --depth 1 $URL/" GWP_REPO ".git d && cmp d/x w/x");
 }
 
 static void
@@ -152,14 +72,15 @@ direct_run_kinds(void **state)
 	};
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yaml", DEFINITION);
+	gwp_commit_definition(f, ".agola/config.yaml", GWP_DEFINITION);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *push =
-		    xasprintf("cd w && git push -q -f $URL/" REPO ".git HEAD:%s", cases[i].ref);
-		auto_free char *body = createrun_body(f, cases[i].field, cases[i].value, "message");
+		    xasprintf("cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:%s", cases[i].ref);
+		auto_free char *body =
+		    gwp_createrun_body(f, cases[i].field, cases[i].value, "message");
 		auto_free char *group = xasprintf("/user/%s/%s", f->user_id, cases[i].group);
 
-		must(f, push);
+		gwp_must(f, push);
 		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
 		assert_int_equal(f->rs.create->n_runs, cases[i].nruns);
 		assert_string_equal(f->rs.create->runs[0]->group, group);
@@ -174,7 +95,12 @@ broken_definitions(void **state)
 		const char *file, *text, *error;
 	} cases[] = {
 		{ ".agola/config.yml", "runs:\\n- nam: x\\n", ".agola/config.yml:2:" },
-		{ ".agola/config.jsonnet", "{}", ".agola/config.jsonnet:1:1: " },
+		{ ".agola/config.jsonnet", "{}", ".agola/config.jsonnet (output):1:1: " },
+		{ ".agola/config.jsonnet", "{\\n  runs: error \"no\" }",
+		    ".agola/config.jsonnet:2:9: Jsonnet: no" },
+		{ ".agola/config.jsonnet", "import \"/etc/passwd\"",
+		    ".agola/config.jsonnet:1:1: Jsonnet: couldn" },
+		{ ".agola/config.star", "def main(ctx): pass", "Starlark is not supported" },
 		{ ".agola/other.yml", "runs: []", "config.yml" },
 	};
 
@@ -182,9 +108,9 @@ broken_definitions(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *body = NULL;
 
-		commit_definition(f, cases[i].file, cases[i].text);
-		must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
-		body = createrun_body(f, "branch", "master", "m");
+		gwp_commit_definition(f, cases[i].file, cases[i].text);
+		gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+		body = gwp_createrun_body(f, "branch", "master", "m");
 		gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
 		assert_int_equal(f->rs.create->n_runs, 1);
 		assert_string_equal(f->rs.create->runs[0]->name, "Setup Error");
@@ -200,9 +126,9 @@ refused_by_the_runservice(void **state)
 	auto_free char *body = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
-	body = createrun_body(f, "branch", "master", "m");
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	body = gwp_createrun_body(f, "branch", "master", "m");
 	f->rs.code = ERR_INVALID;
 	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
 	/* The second try was a visible run with the reason. */
@@ -221,18 +147,18 @@ bad_createruns(void **state)
 	auto_free char *missing = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
-	body = createrun_body(f, "branch", "master", "m");
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
+	body = gwp_createrun_body(f, "branch", "master", "m");
 	/* Nothing was pushed. */
 	gwp_expect(f, "POST", "/user/createrun", f->token, body, 400, "[]");
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	assert_int_equal(json_parse(&j, body, strlen(body), NULL), 0);
 	json_object_set_new(
 	    j, "commit_sha", json_string("0123456789012345678901234567890123456789"));
 	missing = json_print(j);
 	gwp_expect(f, "POST", "/user/createrun", f->token, missing, 400, "[]");
 	json_object_set_new(
-	    j, "repo_path", json_string("11111111-2222-4333-8444-555555555555/" REPO));
+	    j, "repo_path", json_string("11111111-2222-4333-8444-555555555555/" GWP_REPO));
 	other = json_print(j);
 	gwp_expect(f, "POST", "/user/createrun", f->token, other, 401, "[]");
 	assert_int_equal(f->rs.calls, 0);
@@ -246,18 +172,18 @@ git_doors(void **state)
 	auto_free char *path = NULL;
 
 	gwp_make_bob(f);
-	base = xasprintf("!/repos/%s/" REPO ".git", f->user_id);
+	base = xasprintf("!/repos/%s/" GWP_REPO ".git", f->user_id);
 	path = xasprintf("%s/info/refs?service=git-shell", base);
 	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
 	for (const char *const *p =
-	         (const char *const[]){ "!/repos/bob/" REPO
+	         (const char *const[]){ "!/repos/bob/" GWP_REPO
 	                                ".git/info/refs?service=git-receive-pack",
-	             "!/repos/" REPO "/" REPO ".git/info/refs?service=git-receive-pack",
-	             "!/repos/%2e%2e/" REPO ".git/info/refs?service=git-receive-pack", NULL };
+	             "!/repos/" GWP_REPO "/" GWP_REPO ".git/info/refs?service=git-receive-pack",
+	             "!/repos/%2e%2e/" GWP_REPO ".git/info/refs?service=git-receive-pack", NULL };
 	     *p; p++)
 		gwp_expect(f, "GET", *p, NULL, NULL, 404, NULL);
 	for (const char *const *p =
-	         (const char *const[]){ "x.git", "..%2fx.git", REPO, "%2e%2e.git", NULL };
+	         (const char *const[]){ "x.git", "..%2fx.git", GWP_REPO, "%2e%2e.git", NULL };
 	     *p; p++) {
 		auto_free char *bad =
 		    xasprintf("!/repos/%s/%s/info/refs?service=git-receive-pack", f->user_id, *p);
@@ -274,7 +200,7 @@ git_doors(void **state)
 	gwp_expect(f, "GET", path, NULL, NULL, 400, NULL);
 	free(path);
 	/* Nothing of all that made a directory outside data/repos/<user>. */
-	assert_int_equal(script(f, "test ! -e data/repos || test -z \"$(ls data/repos)\""), 0);
+	assert_int_equal(gwp_script(f, "test ! -e data/repos || test -z \"$(ls data/repos)\""), 0);
 	path = xasprintf("%s/info/refs?service=git-receive-pack", base);
 	gwp_expect(f, "GET", path, NULL, NULL, 200, NULL);
 	free(path);
@@ -292,12 +218,12 @@ raw_files(void **state)
 	auto_free char *path = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", "runs: []");
-	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
-	path = xasprintf("!/repos/%s/" REPO ".git/raw/master/.agola/config.yml", f->user_id);
+	gwp_commit_definition(f, ".agola/config.yml", "runs: []");
+	gwp_must(f, "cd w && git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	path = xasprintf("!/repos/%s/" GWP_REPO ".git/raw/master/.agola/config.yml", f->user_id);
 	gwp_expect(f, "GET", path, NULL, NULL, 200, "runs: []");
 	free(path);
-	path = xasprintf("!/repos/%s/" REPO ".git/raw/--help/x", f->user_id);
+	path = xasprintf("!/repos/%s/" GWP_REPO ".git/raw/--help/x", f->user_id);
 	gwp_expect(f, "GET", path, NULL, NULL, 404, NULL);
 }
 
@@ -308,25 +234,26 @@ pushes(void **state)
 	struct gwp *f = *state;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", "runs: []");
-	must(f, "cd w && git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_commit_definition(f, ".agola/config.yml", "runs: []");
+	gwp_must(f, "cd w && git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	/* A large push goes in chunks, a fetch with many "have" lines is compressed. */
-	must(f, "cd w && head -c 3000000 /dev/urandom >big && git add big && git commit -qm big && "
-	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master");
-	must(f, "git clone -q $URL/" REPO ".git c && cmp w/big c/big && cd c && "
-	        "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 0; do git commit -q "
-	        "--allow-empty -m $i$j || exit 1; done; done; "
-	        "cd ../w && echo y >y && git add y && git commit -qm y && "
-	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master && cd ../c && "
-	        "git fetch -q && git -c protocol.version=0 fetch -q && "
-	        "git cat-file -e origin/master:y");
-	must(f, "cd w && git commit -q --amend -m other && "
-	        "git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_must(f,
+	    "cd w && head -c 3000000 /dev/urandom >big && git add big && git commit -qm big && "
+	    "git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	gwp_must(f, "git clone -q $URL/" GWP_REPO ".git c && cmp w/big c/big && cd c && "
+	            "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 0; do git commit -q "
+	            "--allow-empty -m $i$j || exit 1; done; done; "
+	            "cd ../w && echo y >y && git add y && git commit -qm y && "
+	            "git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master && cd ../c && "
+	            "git fetch -q && git -c protocol.version=0 fetch -q && "
+	            "git cat-file -e origin/master:y");
+	gwp_must(f, "cd w && git commit -q --amend -m other && "
+	            "git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	/* A tree with an entry named .git. */
-	must(f, "cd w && b=$(git hash-object -w x) && "
-	        "t=$(printf '100644 blob %s\\t.git\\n' $b | git mktree) && "
-	        "c=$(git commit-tree -m evil $t) && "
-	        "! git push -q -f $URL/" REPO ".git $c:refs/heads/evil");
+	gwp_must(f, "cd w && b=$(git hash-object -w x) && "
+	            "t=$(printf '100644 blob %s\\t.git\\n' $b | git mktree) && "
+	            "c=$(git commit-tree -m evil $t) && "
+	            "! git push -q -f $URL/" GWP_REPO ".git $c:refs/heads/evil");
 }
 
 /* What the tasks of the n-th run of the last create get as an environment variable, as the
@@ -358,7 +285,7 @@ clone_url(struct gwp *f, size_t run)
 	static const char public[] = "http://ci.example.org:8000/";
 
 	assert_int_equal(strncmp(url, public, strlen(public)), 0);
-	assert_null(strstr(url, REPO));
+	assert_null(strstr(url, GWP_REPO));
 	/* The token is masked by itself too. */
 	assert_non_null(strstr(url, task_variable(f, run, "MILLRACE_REPOSITORY_TOKEN")));
 	return xasprintf("http://127.0.0.1:%d/%s", f->port, url + strlen(public));
@@ -368,10 +295,10 @@ static void
 push_and_run(struct gwp *f, const char *branch)
 {
 	auto_free char *push =
-	    xasprintf("cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/%s", branch);
-	auto_free char *body = createrun_body(f, "branch", branch, "m");
+	    xasprintf("cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/%s", branch);
+	auto_free char *body = gwp_createrun_body(f, "branch", branch, "m");
 
-	must(f, push);
+	gwp_must(f, push);
 	gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
 }
 
@@ -383,26 +310,26 @@ run_tokens(void **state)
 	auto_free char *url = NULL, *cmd = NULL, *first = NULL, *second = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
 	push_and_run(f, "master");
 	/* The repository's id is nowhere in what the runservice stores in the clear or shows. */
 	for (size_t i = 0; i < f->rs.create->runs[0]->n_static_environment; i++)
-		assert_null(strstr(f->rs.create->runs[0]->static_environment[i]->value, REPO));
+		assert_null(strstr(f->rs.create->runs[0]->static_environment[i]->value, GWP_REPO));
 	for (size_t i = 0; i < f->rs.create->n_variables; i++)
-		assert_null(strstr(f->rs.create->variables[i]->value, REPO));
+		assert_null(strstr(f->rs.create->variables[i]->value, GWP_REPO));
 	url = clone_url(f, 0);
-	first = read_whole(f, "sha");
+	first = gwp_read_whole(f, "sha");
 	/* As the clone step does. */
 	cmd = xasprintf("rm -rf c d && T=%s && git clone -q $T c && cd c && "
 	                "git fetch -q origin refs/heads/master && git checkout -q %s && "
 	                "cmp x ../w/x && cd .. && git clone -q --depth 1 $T d && cmp d/x w/x",
 	    url, first);
-	must(f, cmd);
+	gwp_must(f, cmd);
 	/* The branch goes elsewhere; the run keeps its commit, and sees nothing of the other. */
-	must(f, "cd w && echo secret >s && git add s && git commit -qm s && "
-	        "git rev-parse HEAD | tr -d '\\n' >../sha && git push -q -f $URL/" REPO
-	        ".git HEAD:refs/heads/master HEAD:refs/heads/hidden");
-	second = read_whole(f, "sha");
+	gwp_must(f, "cd w && echo secret >s && git add s && git commit -qm s && "
+	            "git rev-parse HEAD | tr -d '\\n' >../sha && git push -q -f $URL/" GWP_REPO
+	            ".git HEAD:refs/heads/master HEAD:refs/heads/hidden");
+	second = gwp_read_whole(f, "sha");
 	free(cmd);
 	cmd = xasprintf(
 	    "rm -rf c && T=%s && git clone -q $T c && cd c && test $(git rev-parse HEAD) = %s && "
@@ -412,12 +339,13 @@ run_tokens(void **state)
 	    "! git cat-file -e %s && ! git push -q $T HEAD:refs/heads/mine && "
 	    "! git push -q $T HEAD:refs/heads/master",
 	    url, first, second, second);
-	must(f, cmd);
+	gwp_must(f, cmd);
 	free(cmd);
 	/* Who knows the id does not see what runs were made of, and cannot change it. */
-	must(f, "test -z \"$(git ls-remote $URL/" REPO ".git | grep namespaces)\"");
-	must(f, "cd w && S=$(ls ../data/repos/*/" REPO ".git/refs/namespaces | head -n 1) && "
-	        "! git push -q -f $URL/" REPO ".git HEAD:refs/namespaces/$S/refs/heads/master");
+	gwp_must(f, "test -z \"$(git ls-remote $URL/" GWP_REPO ".git | grep namespaces)\"");
+	gwp_must(f,
+	    "cd w && S=$(ls ../data/repos/*/" GWP_REPO ".git/refs/namespaces | head -n 1) && "
+	    "! git push -q -f $URL/" GWP_REPO ".git HEAD:refs/namespaces/$S/refs/heads/master");
 	/* Each run has its own. */
 	push_and_run(f, "master");
 	cmd = clone_url(f, 0);
@@ -431,7 +359,7 @@ expect_status(struct gwp *f, const char *path, int status)
 
 	if (a.status != status)
 		fail_msg("%s: %d, not %d", path, a.status, status);
-	assert_null(strstr(buf_str(&a.body), REPO));
+	assert_null(strstr(buf_str(&a.body), GWP_REPO));
 	gwp_answer_fini(&a);
 }
 
@@ -444,7 +372,7 @@ bad_tokens(void **state)
 
 	gwp_make_bob(f);
 	gwp_make_user(f, "eve", &eve, NULL);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
 	push_and_run(f, "master");
 	token = xstrdup(task_variable(f, 0, "MILLRACE_REPOSITORY_TOKEN"));
 #define REFS "/info/refs?service=git-upload-pack"
@@ -482,11 +410,11 @@ strangers(void **state)
 	unsigned made = 0;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
 	push_and_run(f, "master");
 	path = xasprintf("!/repos/%s/bbbbbbbb-bbbb-4ccc-8ddd-000000000000.git" REFS, f->user_id);
 	expect_status(f, path, 404);
-	assert_int_equal(script(f, "test $(ls data/repos/* | wc -l) = 1"), 0);
+	assert_int_equal(gwp_script(f, "test $(ls data/repos/* | wc -l) = 1"), 0);
 	for (int status = 200; status == 200; made++) {
 		free(path);
 		path = xasprintf("!/repos/%s/bbbbbbbb-bbbb-4ccc-8ddd-%012u.git/info/refs?service="
@@ -503,7 +431,7 @@ strangers(void **state)
 	}
 	assert_in_range(made, 2, GW_REPO_NEW_BURST + 2);
 	/* What is there goes on. */
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/more");
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/more");
 }
 
 static void
@@ -514,25 +442,27 @@ quotas(void **state)
 	gwp_make_bob(f);
 	f->cfg.repository_quota = 3 << 20;
 	gwp_restart(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
 	push_and_run(f, "master");
 	/* One push that is more than what is left. */
-	must(f, "cd w && head -c 4000000 /dev/urandom >big && git add big && git commit -qm big && "
-	        "! git push -q $URL/" REPO ".git HEAD:refs/heads/master");
-	must(f, "cd w && git reset -q --hard HEAD^ && head -c 2000000 /dev/urandom >big && "
-	        "git add big && git commit -qm big && "
-	        "git push -q $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_must(f,
+	    "cd w && head -c 4000000 /dev/urandom >big && git add big && git commit -qm big && "
+	    "! git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
+	gwp_must(f, "cd w && git reset -q --hard HEAD^ && head -c 2000000 /dev/urandom >big && "
+	            "git add big && git commit -qm big && "
+	            "git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	/* Several together. */
-	must(f, "cd w && git commit -q --amend -m other && head -c 2000000 /dev/urandom >big2 && "
-	        "git add big2 && git commit -qm big2 && "
-	        "! git push -q $URL/" REPO ".git HEAD:refs/heads/more");
+	gwp_must(f,
+	    "cd w && git commit -q --amend -m other && head -c 2000000 /dev/urandom >big2 && "
+	    "git add big2 && git commit -qm big2 && "
+	    "! git push -q $URL/" GWP_REPO ".git HEAD:refs/heads/more");
 	/* What no run was made from yet counts by itself. */
-	must(f,
+	gwp_must(f,
 	    "cd w && git push -q $URL/bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee.git HEAD^:refs/heads/x");
 	f->cfg.repository_quota = 1 << 20;
 	gwp_restart(f);
-	must(f, "cd w && ! git push -q $URL/" REPO ".git :refs/heads/nothing && "
-	        "git ls-remote $URL/" REPO ".git | grep -q refs/heads/master");
+	gwp_must(f, "cd w && ! git push -q $URL/" GWP_REPO ".git :refs/heads/nothing && "
+	            "git ls-remote $URL/" GWP_REPO ".git | grep -q refs/heads/master");
 }
 
 /* Two gateways with one repository_dir and the same keys: what one received, the other serves and
@@ -548,7 +478,7 @@ any_gateway(void **state)
 	int port;
 
 	gwp_make_bob(f);
-	must(f, "head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n' >k && chmod 600 k");
+	gwp_must(f, "head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n' >k && chmod 600 k");
 	f->cfg.cookie_key_file = f->cfg.secret_key_file = xasprintf("%s/k", f->dir);
 	gwp_restart(f);
 	data = xasprintf("%s/data2", f->dir);
@@ -558,19 +488,19 @@ any_gateway(void **state)
 		fail_msg("%s", err_msg(err));
 	port = f->port;
 	first = f->gw;
-	commit_definition(f, ".agola/config.yml", DEFINITION);
-	must(f, "cd w && git push -q -f $URL/" REPO ".git HEAD:refs/heads/master");
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
+	gwp_must(f, "cd w && git push -q -f $URL/" GWP_REPO ".git HEAD:refs/heads/master");
 	/* The run is asked of the other, and its tasks clone from the first. */
 	f->gw = second;
 	f->port = http_server_port(((struct gateway *)second)->http);
-	body = createrun_body(f, "branch", "master", "m");
+	body = gwp_createrun_body(f, "branch", "master", "m");
 	gwp_expect(f, "POST", "/user/createrun", f->token, body, 201, NULL);
-	must(f, "git clone -q $URL/" REPO ".git c2 && cmp c2/x w/x");
+	gwp_must(f, "git clone -q $URL/" GWP_REPO ".git c2 && cmp c2/x w/x");
 	f->gw = first;
 	f->port = port;
 	url = clone_url(f, 0);
 	cmd = xasprintf("git clone -q %s c1 && cmp c1/x w/x", url);
-	must(f, cmd);
+	gwp_must(f, cmd);
 	gw_stop(second);
 	free(f->cfg.secret_key_file);
 	f->cfg.cookie_key_file = f->cfg.secret_key_file = NULL;
@@ -585,9 +515,9 @@ own_variables(void **state)
 	auto_json *j = NULL;
 
 	gwp_make_bob(f);
-	commit_definition(f, ".agola/config.yml", DEFINITION);
+	gwp_commit_definition(f, ".agola/config.yml", GWP_DEFINITION);
 	push_and_run(f, "master");
-	body = createrun_body(f, "branch", "master", "m");
+	body = gwp_createrun_body(f, "branch", "master", "m");
 	assert_int_equal(json_parse(&j, body, strlen(body), NULL), 0);
 	json_object_set_new(j, "variables", json_pack("{s:s}", "millrace.repository.0.url", "x"));
 	bad = json_print(j);
@@ -595,8 +525,10 @@ own_variables(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	if (eval_is_child(argc, argv))
+		return eval_child();
 #define T(f) cmocka_unit_test_setup_teardown(f, gwp_setup, gwp_teardown)
 	const struct CMUnitTest tests[] = {
 		T(direct_run),

@@ -574,7 +574,7 @@ static void
 linked_accounts(void **state)
 {
 	struct gwp *f = *state;
-	auto_free char *eve = NULL, *path = NULL, *foreign = NULL, *query = NULL;
+	auto_free char *eve = NULL, *path = NULL, *foreign = NULL;
 	auto_json *made = NULL, *user = NULL, *found = NULL;
 	auto_free char *body = xasprintf(GWW_LINK, "bobby");
 

@@ -12,6 +12,7 @@
 #include "common/crypto.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "runservice/batch.h"
 #include "runservice/executors.h"
 #include "runservice/runservice.h"
 #include "tests/lib/rs_archive.h"
@@ -945,7 +946,7 @@ stops_while_busy(void **state)
 	assert_string_equal(rs_peer_state(p, number), "finished success");
 }
 
-/* A key file of another master key: the task fails and says why, at once. */
+/* A stored value that does not open: the task fails and says why, at once. */
 static void
 a_plan_that_cannot_be_made_fails(void **state)
 {
@@ -957,11 +958,14 @@ a_plan_that_cannot_be_made_fails(void **state)
 	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);
 	uint64_t number = rs_peer_run(p, "main", tasks, 1, NULL);
 	struct rs_offer o = rs_ex_offer(ex);
-	((struct rs *)p->rs)->master_key[0] ^= 1;
+	rs_peer_exec(p,
+	    "update secret_versions set sealed = set_byte(sealed, 0, get_byte(sealed, 0) # 1) "
+	    "where run_id is not null");
 	assert_int_equal(rs_ex_accept(ex, &o, NULL), ERR_CONFLICT);
 	assert_string_equal(rs_peer_state(p, number), "finished failed");
 	Millrace__RunState *run = rs_peer_get(p, number);
-	assert_non_null(strstr(run->tasks[0]->setup->error, "master key"));
+	assert_non_null(
+	    strstr(run->tasks[0]->setup->error, "open variable password: it is damaged"));
 	millrace__run_state__free_unpacked(run, NULL);
 }
 
@@ -997,6 +1001,9 @@ who_waits_for_what_is_told(void **state)
 	before = state_now(p);
 	assert_true(json_flag(before, "serving", false));
 	assert_int_equal(json_int(json_member(before, "waiting"), "tasks", 0), 1);
+	const json_t *events = json_member(json_member(before, "queues"), "events");
+	assert_int_equal(json_int(events, "pending", 9), 0);
+	assert_int_equal(json_int(events, "max", 0), RS_BATCH_QUEUE_MAX);
 	assert_string_equal(
 	    json_text(first_of(before, "waiting"), "reason"), "no executor is connected");
 	assert_int_equal(rs_ex_register(ex, NULL, 0), 0);

@@ -9,9 +9,10 @@
 #include <cmocka.h>
 
 #include "common/crypto.h"
+#include "common/buf.h"
 #include "common/mem.h"
-#include "runservice/secrets.h"
 #include "runservice/store.h"
+#include "runservice/store_write.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 struct fixture {
 	struct db *db;
+	struct rs_writes *w;
 	int64_t epoch;
 };
 
@@ -60,6 +62,7 @@ setup(void **state)
 	db_free(raw);
 	OK(rs_store_migrate(conninfo(), SCHEMA, &err));
 	f->db = rs_store_open(conninfo(), SCHEMA);
+	f->w = rs_writes_new();
 	OK(rs_store_leader_take(&f->epoch, f->db, "replica-a", 5000, &err));
 	assert_true(f->epoch > 0);
 	*state = f;
@@ -70,6 +73,7 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = *state;
+	rs_writes_free(f->w);
 	db_free(f->db);
 	free(f);
 	return 0;
@@ -137,15 +141,20 @@ a_run_comes_back_as_it_went(void **state)
 {
 	struct fixture *f = *state;
 	struct rs_run run, got;
-	bool busy = true;
+	struct rs_group_row *group = NULL;
+	size_t n = 0;
 	make_run(&run, "/project/p1");
-	OK(rs_store_group_lock(&busy, f->db, run.group, &err));
-	assert_false(busy);
-	OK(rs_store_run_insert(f->db, &run, &err));
-	assert_int_equal(run.number, 1);
-	OK(rs_store_group_running(f->db, run.group, run.id, &err));
-	OK(rs_store_group_lock(&busy, f->db, run.group, &err));
-	assert_true(busy);
+	run.number = 1;
+	OK(rs_store_group_runs(&group, &n, f->db, run.group, &err));
+	assert_int_equal(n, 0);
+	free(group);
+	rs_write_run_new(f->w, &run);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(rs_store_group_runs(&group, &n, f->db, run.group, &err));
+	assert_int_equal(n, 1);
+	assert_string_equal(group[0].id, run.id);
+	assert_false(group[0].running);
+	free(group);
 	OK(rs_run_apply(&run, RS_EV_START, RS_NO_TASK, 2000, NULL, &err));
 	OK(rs_run_apply(&run, RS_EV_ASSIGN, 0, 2000, NULL, &err));
 	run.tasks[0].executor = xstrdup("ex1");
@@ -155,8 +164,15 @@ a_run_comes_back_as_it_went(void **state)
 	run.tasks[0].steps[1].exit_status = 3;
 	run.tasks[0].steps[1].error = xstrdup("it's \"bad\"");
 	run.tasks[0].steps[1].changed = true;
-	OK(rs_store_run_save(f->db, &run, &err));
-	OK(rs_store_run_lock(f->db, run.id, &err));
+	rs_write_attempt_offer(f->w, run.id, &run.tasks[0]);
+	run.tasks[0].begun = true;
+	run.tasks[0].reported = 7;
+	rs_write_attempt_mark(f->w, &run.tasks[0]);
+	rs_write_run(f->w, &run);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(rs_store_group_runs(&group, &n, f->db, run.group, &err));
+	assert_true(n == 1 && group[0].running);
+	free(group);
 	OK(rs_store_run_load(&got, f->db, run.id, &err));
 	assert_int_equal(got.phase, RS_RUN_RUNNING);
 	assert_int_equal(got.start_ms, 2000);
@@ -164,6 +180,9 @@ a_run_comes_back_as_it_went(void **state)
 	assert_int_equal(got.tasks[0].place, RS_HELD);
 	assert_int_equal(got.tasks[0].fence, 1);
 	assert_string_equal(got.tasks[0].executor, "ex1");
+	assert_true(got.tasks[0].begun);
+	assert_int_equal(got.tasks[0].reported, 7);
+	assert_false(got.tasks[1].begun);
 	assert_int_equal(got.tasks[0].steps[0].phase, RS_NOTSTARTED);
 	assert_int_equal(got.tasks[0].steps[1].exit_status, 3);
 	assert_string_equal(got.tasks[0].steps[1].error, "it's \"bad\"");
@@ -182,19 +201,32 @@ numbers_and_history_are_per_owner(void **state)
 	char id[ID_LEN + 1];
 	void *blob = NULL;
 	size_t len = 0, n = 0;
-	struct rs_run a, b, c;
+	int64_t last = 0;
+	struct rs_run a, b, c, gone;
 	struct rs_list_row *rows = NULL;
 	make_run(&a, "/user/u1");
 	make_run(&b, "/user/u1");
 	make_run(&c, "/user/u10");
-	OK(rs_store_run_insert(f->db, &a, &err));
-	OK(rs_store_run_insert(f->db, &b, &err));
-	OK(rs_store_run_insert(f->db, &c, &err));
-	assert_int_equal(b.number, 2);
-	assert_int_equal(c.number, 1);
+	struct rs_run *all[] = { &a, &b, &c };
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		all[i]->number = i == 1 ? 2 : 1;
+		all[i]->sequence = 100 + i;
+		rs_write_run_new(f->w, all[i]);
+	}
+	rs_write_counter(f->w, a.owner, 2);
+	rs_write_counter(f->w, c.owner, 1);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(rs_store_counter_get(&last, f->db, a.owner, &err));
+	assert_int_equal(last, 2);
+	OK(rs_store_counter_get(&last, f->db, "/user/u2", &err));
+	assert_int_equal(last, 0);
+	rs_write_counter(f->w, a.owner, 3);
 	a.phase = RS_RUN_CANCELLED;
-	OK(rs_store_run_finish(f->db, &a, "state", 5, &err));
-	FAILS(ERR_NOTFOUND, rs_store_run_lock(f->db, a.id, &err));
+	rs_write_run_over(f->w, &a, "state", 5);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(rs_store_counter_get(&last, f->db, a.owner, &err));
+	assert_int_equal(last, 3);
+	FAILS(ERR_NOTFOUND, rs_store_run_load(&gone, f->db, a.id, &err));
 	OK(rs_store_run_find(id, &blob, &len, f->db, "/user/u1", 1, &err));
 	assert_string_equal(id, a.id);
 	assert_memory_equal(blob, "state", 5);
@@ -237,14 +269,17 @@ attempts_are_fenced(void **state)
 	struct rs_run run;
 	make_run(&run, "/project/p2");
 	struct rs_task *t = &run.tasks[0];
-	OK(rs_store_run_insert(f->db, &run, &err));
 	t->executor = xstrdup("ex1");
 	t->fence = 1;
-	OK(rs_store_attempt_offer(f->db, run.id, t, &err));
-	FAILS(ERR_CONFLICT, rs_store_attempt_offer(f->db, run.id, t, &err));
-	FAILS(ERR_CONFLICT, rs_store_attempt_begin(f->db, t->id, 1, &err));
-	OK(rs_store_attempt_hold(f->db, t->id, 1, "s1", 60000, &err));
-	OK(rs_store_attempt_begin(f->db, t->id, 1, &err));
+	rs_write_run_new(f->w, &run);
+	rs_write_attempt_offer(f->w, run.id, t);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	rs_write_attempt_offer(f->w, run.id, t);
+	FAILS(ERR_CONFLICT, rs_writes_flush(f->w, f->db, &err));
+	rs_write_attempt_hold(f->w, t->id, 1, "s1", 60000);
+	t->begun = true;
+	rs_write_attempt_mark(f->w, t);
+	OK(rs_writes_flush(f->w, f->db, &err));
 	OK(rs_store_attempt_get(&a, f->db, t->id, 1, &err));
 	assert_int_equal(a.place, RS_HELD);
 	assert_true(a.begun && !a.expired && a.left_ms > 50000);
@@ -268,40 +303,14 @@ attempts_are_fenced(void **state)
 	assert_int_equal(n, 1);
 	assert_string_equal(rows[0].owner, "/project/p2");
 	rs_attempt_rows_free(rows, n);
-	OK(rs_store_attempt_close(f->db, t->id, 1, "failed", &err));
-	FAILS(ERR_CONFLICT, rs_store_attempt_hold(f->db, t->id, 1, "s1", 60000, &err));
+	rs_write_attempt_close(f->w, t, 1, "failed");
+	OK(rs_writes_flush(f->w, f->db, &err));
+	rs_write_attempt_hold(f->w, t->id, 1, "s1", 60000);
+	OK(rs_writes_flush(f->w, f->db, &err));
 	OK(rs_store_attempts_open(&rows, &n, f->db, NULL, &err));
 	assert_int_equal(n, 0);
 	rs_attempt_rows_free(rows, n);
 	rs_run_fini(&run);
-}
-
-static void
-secrets_open_under_their_key_only(void **state)
-{
-	struct fixture *f = *state;
-	uint8_t master[CRYPTO_KEY_LEN] = { 1, 2, 3 }, other[CRYPTO_KEY_LEN] = { 4 };
-	char version[40], *value = NULL;
-	struct id run = id_new(), again = id_new();
-	auto_result *r = NULL;
-	OK(rs_secret_seal(version, f->db, run.s, "p4ssw0rd-text", master, &err));
-	OK(rs_store_variable_put(f->db, run.s, "pass", version, &err));
-	OK(rs_secret_open(&value, f->db, run.s, "pass", master, &err));
-	assert_string_equal(value, "p4ssw0rd-text");
-	free(value);
-	OK(rs_secret_open(&value, f->db, run.s, "other", master, &err));
-	assert_string_equal(value, "");
-	free(value);
-	FAILS(ERR_INVALID, rs_secret_open(&value, f->db, run.s, "pass", other, &err));
-	OK(rs_store_variables_copy(f->db, run.s, again.s, &err));
-	OK(rs_secret_open(&value, f->db, again.s, "pass", master, &err));
-	assert_string_equal(value, "p4ssw0rd-text");
-	free(value);
-	OK(db_exec_sql(&r, f->db,
-	    "select count(*) as n from secret_versions where position('p4ssw0rd' in "
-	    "encode(sealed, 'escape')) > 0",
-	    &err));
-	assert_int_equal(db_i64(r, 0, "n"), 0);
 }
 
 static void
@@ -381,13 +390,56 @@ requests_are_answered_once(void **state)
 	size_t len = 0;
 	OK(rs_store_request_get(&answer, &len, f->db, id.s, &err));
 	assert_null(answer);
-	OK(rs_store_request_put(f->db, id.s, "", 0, &err));
+	rs_write_request(f->w, id.s, "", 0);
+	OK(rs_writes_flush(f->w, f->db, &err));
 	OK(rs_store_request_get(&answer, &len, f->db, id.s, &err));
 	assert_non_null(answer);
 	assert_int_equal(len, 0);
 	free(answer);
-	FAILS(ERR_CONFLICT, rs_store_request_put(f->db, id.s, "x", 1, &err));
+	rs_write_request(f->w, id.s, "x", 1);
+	FAILS(ERR_CONFLICT, rs_writes_flush(f->w, f->db, &err));
 	OK(rs_store_prune(f->db, &err));
+}
+
+/* However many logs there are, only those that are too old are looked at. */
+static int
+explain(struct db *db, void *arg, struct err **err)
+{
+	struct fixture *f = arg;
+	auto_buf plan = BUF_INIT;
+	auto_result *r = NULL;
+	uint64_t n = 9;
+	int rc = rs_store_retention_begin(db, f->epoch, err);
+	if (rc == 0)
+		rc = rs_store_logs_old(&n, db, INT64_C(3600000), 100, err);
+	if (rc == 0)
+		rc = db_exec_sql(&r, db, "explain execute logs_old(3600000, 100)", err);
+	if (rc != 0)
+		return rc;
+	assert_int_equal(n, 0);
+	for (size_t i = 0; i < db_rows(r); i++)
+		buf_printf(&plan, "%s\n", db_text(r, i, "\"QUERY PLAN\""));
+	if (!strstr(buf_str(&plan), "log_segments_created"))
+		fail_msg("%s", buf_str(&plan));
+	return 0;
+}
+
+static void
+old_logs_are_found_by_their_age(void **state)
+{
+	struct fixture *f = *state;
+	OK(db_exec_sql(NULL, f->db,
+	    "insert into log_segments (task_id, step, fence, start_off, end_off, key) "
+	    "select gen_random_uuid(), 0, 1, 0, 1, g from generate_series(1, 20000) g",
+	    &err));
+	OK(db_exec_sql(NULL, f->db,
+	    "insert into tasks (run_id, id, ord, name, level, status, place, skip, ignore_failure, "
+	    "needs_approval, arch, privileged, nsteps, timeout_ms) select gen_random_uuid(), "
+	    "gen_random_uuid(), 0, '', 0, 'running', 'held', false, false, false, '', false, 1, 0 "
+	    "from generate_series(1, 5000)",
+	    &err));
+	OK(db_exec_sql(NULL, f->db, "analyze log_segments, tasks", &err));
+	OK(db_tx_run(f->db, explain, f, &err));
 }
 
 int
@@ -400,10 +452,10 @@ main(void)
 		TEST(a_run_comes_back_as_it_went),
 		TEST(numbers_and_history_are_per_owner),
 		TEST(attempts_are_fenced),
-		TEST(secrets_open_under_their_key_only),
 		TEST(log_segments_are_found_by_offset),
 		TEST(archives_exist_when_complete),
 		TEST(requests_are_answered_once),
+		TEST(old_logs_are_found_by_their_age),
 	};
 	return cmocka_run_group_tests_name("runservice_store", tests, NULL, NULL);
 }

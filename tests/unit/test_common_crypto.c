@@ -203,11 +203,34 @@ test_passwords(void **state)
 	assert_false(crypto_password_ok("$argon2id$", "secret"));
 }
 
+/* The examples of FIPS 180 and 202. */
+static void
+digests(void **state)
+{
+	char text[CRYPTO_DIGEST_TEXT];
+
+	(void)state;
+	crypto_digest(text, "SHA1", "abc", 3);
+	assert_string_equal(text, "a9993e364706816aba3e25717850c26c9cd0d89d");
+	crypto_digest(text, "SHA256", "abc", 3);
+	assert_string_equal(
+	    text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	crypto_digest(text, "SHA512", "", 0);
+	assert_string_equal(text,
+	    "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"
+	    "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e");
+	crypto_digest(text, "SHA3-512", "", 0);
+	assert_string_equal(text,
+	    "a69f73cca23a9ac5c8b567dc185a756e97c982164fe25859e0d1dcc1475c80a6"
+	    "15b2123af1f5f94c11e3e9402c3ac558f500199d95b6d3e301758586281dcd26");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sha256),
+		cmocka_unit_test(digests),
 		cmocka_unit_test(test_hmac),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_hex),

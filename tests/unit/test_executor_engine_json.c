@@ -155,7 +155,7 @@ test_hostile_images(void **state)
 static void
 test_labels(void **state)
 {
-	const struct ex_owner full = { "e1", "r1", "t1", "main", UINT64_MAX };
+	const struct ex_owner full = { "e1", "r1", "t1", "main", UINT64_MAX, NULL };
 	const struct ex_owner part = { .executor = "e1" };
 	auto_json *j = ex_json_labels(&full), *k = ex_json_labels(&part);
 	const char *task;
@@ -210,11 +210,59 @@ test_filters(void **state)
 
 #define STR(s) ((char *)(uintptr_t)(s))
 
+/* One started ahead is the same container, but for whom it belongs to and who removes it. */
+static void
+test_container_ahead(void **state)
+{
+	const struct ex_owner task = { .executor = "e1", .task = "t1", .role = "main" };
+	const struct ex_owner nobody = { .executor = "e1", .role = "warm", .warm = "w1" };
+	const struct ex_image_info image = { .id = STR("sha256:12") };
+	Millrace__Container def = MILLRACE__CONTAINER__INIT;
+	struct ex_container_plan plan = { .owner = &task,
+		.image = &image,
+		.def = &def,
+		.name = "c",
+		.toolbox_volume = "toolbox",
+		.network = "net",
+		.pids_limit = 99,
+		.cover = true };
+	auto_json *cold = ex_json_container(&plan), *ahead = NULL;
+	const char *label, *who;
+	uint64_t fence;
+
+	(void)state;
+	plan.owner = &nobody;
+	plan.cover = false;
+	plan.auto_remove = true;
+	ahead = ex_json_container(&plan);
+	label = json_text(json_member(ahead, "Labels"), EX_LABEL_WARM);
+	assert_string_equal(label, "w1");
+	assert_false(ex_json_owner(json_member(ahead, "Labels"), &who, &fence));
+	assert_true(json_is_true(json_member(json_member(ahead, "HostConfig"), "AutoRemove")));
+	assert_true(json_is_false(json_member(json_member(cold, "HostConfig"), "AutoRemove")));
+	for (size_t i = 0; i < 2; i++) {
+		json_object_del(i ? cold : ahead, "Labels");
+		json_object_del(json_member(i ? cold : ahead, "HostConfig"), "AutoRemove");
+	}
+	assert_true(json_equal(cold, ahead));
+}
+
+static void
+test_ids(void **state)
+{
+	static const char *const bad[] = { "", "x", "../a", "0123/4", "ABC", "12 3", "1?force" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(ex_json_is_id(bad[i]));
+	assert_true(ex_json_is_id("0123456789abcdef"));
+}
+
 /* No privilege but what the definition asks for, everything by label, nothing of the host. */
 static void
 test_container(void **state)
 {
-	const struct ex_owner owner = { "e1", "r1", "t1", "main", 3 };
+	const struct ex_owner owner = { "e1", "r1", "t1", "main", 3, NULL };
 	char *volumes[] = { STR("/data"), STR("/tmpfs"), STR("/mnt/millrace/run"),
 		STR("/mnt/millrace") };
 	const struct ex_image_info image = {
@@ -271,7 +319,7 @@ test_container(void **state)
 static void
 test_huge_tmpfs(void **state)
 {
-	const struct ex_owner owner = { "e1", "r1", "t1", "main", 3 };
+	const struct ex_owner owner = { "e1", "r1", "t1", "main", 3, NULL };
 	const struct ex_image_info image = { .id = STR("x") };
 	Millrace__Volume v = MILLRACE__VOLUME__INIT, *vs[] = { &v };
 	Millrace__Container def = MILLRACE__CONTAINER__INIT;
@@ -295,7 +343,7 @@ test_huge_tmpfs(void **state)
 static void
 test_helper_and_network(void **state)
 {
-	const struct ex_owner owner = { "e1", "r1", "t1", "main", 3 };
+	const struct ex_owner owner = { "e1", "r1", "t1", "main", 3, NULL };
 	auto_json *h = ex_json_helper(&owner, "sha256:12", "toolbox");
 	auto_json *n = ex_json_network(&owner, "net");
 
@@ -319,6 +367,8 @@ main(void)
 		cmocka_unit_test(test_hostile_labels),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_container),
+		cmocka_unit_test(test_container_ahead),
+		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_huge_tmpfs),
 		cmocka_unit_test(test_helper_and_network),
 	};

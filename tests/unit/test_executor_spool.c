@@ -1,6 +1,7 @@
 /* What a task keeps on disk: crashes, damage and a full disk lose nothing that was durable. */
 #include "common/mem.h"
 #include "executor/spool.h"
+#include "executor/spool_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -243,29 +244,114 @@ limit_files(rlim_t bytes)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
 }
 
+static char *
+state_now(void)
+{
+	char *text = NULL;
+	size_t n = 0;
+
+	assert_int_equal(ex_spool_state_read(&text, &n, dir, NULL), 0);
+	assert_int_equal(n, strlen(text));
+	return text;
+}
+
+static void
+state_is(const char *wanted)
+{
+	auto_free char *text = state_now();
+
+	assert_string_equal(text, wanted);
+}
+
 static void
 test_state_file(void **state)
 {
 	auto_free char *big = xcalloc(1, 100000);
+	struct ex_spool_state f = EX_SPOOL_STATE_INIT;
 	char *text = NULL;
 	size_t n = 0;
 
 	(void)state;
 	memset(big, 'x', 99999);
-	assert_int_equal(ex_spool_file_state_read(&text, &n, dir, NULL), ERR_NOTFOUND);
-	assert_int_equal(ex_spool_file_state_write(dir, "one", 3, NULL), 0);
-	assert_int_equal(ex_spool_file_state_write(dir, "other", 5, NULL), 0);
-	assert_int_equal(ex_spool_file_state_read(&text, &n, dir, NULL), 0);
-	assert_string_equal(text, "other");
-	assert_int_equal(n, 5);
-	free(text);
-	/* When the new one cannot be written the old one stays whole. */
+	assert_int_equal(ex_spool_state_read(&text, &n, dir, NULL), ERR_NOTFOUND);
+	assert_int_equal(ex_spool_state_write(&f, dir, "one", 3, NULL), 0);
+	assert_int_equal(ex_spool_state_write(&f, dir, "other", 5, NULL), 0);
+	state_is("other");
+	/* When the new one cannot be written the old one stays whole, and the next can be. */
 	limit_files(5000);
-	assert_true(ex_spool_file_state_write(dir, big, 99999, NULL) < 0);
+	assert_true(ex_spool_state_write(&f, dir, big, 99999, NULL) < 0);
 	limit_files(RLIM_INFINITY);
-	assert_int_equal(ex_spool_file_state_read(&text, &n, dir, NULL), 0);
-	assert_string_equal(text, "other");
-	free(text);
+	state_is("other");
+	assert_int_equal(ex_spool_state_write(&f, dir, big, 99999, NULL), 0);
+	state_is(big);
+	/* A further life goes on with a file of its own. */
+	ex_spool_state_close(&f);
+	assert_int_equal(ex_spool_state_write(&f, dir, "second life", 11, NULL), 0);
+	state_is("second life");
+	ex_spool_state_close(&f);
+}
+
+/* A write that a crash cuts short, anywhere, leaves the state before it or the new one. */
+static void
+test_state_torn(void **state)
+{
+	struct ex_spool_state f = EX_SPOOL_STATE_INIT;
+	auto_free char *path = xasprintf("%s/state", dir);
+	char before[9000], after[9000];
+	struct stat st;
+	ssize_t size;
+
+	(void)state;
+	assert_int_equal(ex_spool_state_write(&f, dir, "first state", 11, NULL), 0);
+	assert_int_equal(ex_spool_state_write(&f, dir, "second state", 12, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	size = (ssize_t)st.st_size;
+	assert_true(size > 0 && size <= (ssize_t)sizeof(before));
+	assert_int_equal(pread(f.fd, before, sizeof(before), 0), size);
+	assert_int_equal(ex_spool_state_write(&f, dir, "third", 5, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, size); /* only overwritten */
+	assert_int_equal(pread(f.fd, after, sizeof(after), 0), size);
+	for (ssize_t cut = 0; cut < size; cut++) {
+		auto_free char *text = NULL;
+
+		if (before[cut] == after[cut])
+			continue;
+		assert_int_equal(pwrite(f.fd, after, (size_t)cut, 0), cut);
+		assert_int_equal(pwrite(f.fd, before + cut, (size_t)(size - cut), cut), size - cut);
+		text = state_now();
+		assert_string_equal(text, "second state");
+	}
+	assert_int_equal(pwrite(f.fd, after, (size_t)size, 0), size);
+	state_is("third");
+	ex_spool_state_close(&f);
+}
+
+static void
+test_state_foreign(void **state)
+{
+	auto_free char *path = xasprintf("%s/state", dir);
+	static const char *const useless[] = { "", "x", "MpS1",
+		"MpS1 and then a text that is no state at all, longer than two headers would be" };
+	char *text = NULL;
+	size_t n = 0;
+	FILE *file;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
+		file = fopen(path, "w");
+		assert_non_null(file);
+		fputs(useless[i], file);
+		fclose(file);
+		assert_int_equal(ex_spool_state_read(&text, &n, dir, NULL), ERR_INVALID);
+		assert_null(text);
+	}
+	/* What earlier versions wrote. */
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("{\"version\":1}", file);
+	fclose(file);
+	state_is("{\"version\":1}");
 }
 
 /* --- the spool on the loop --- */
@@ -321,7 +407,10 @@ test_spool_restart(void **state)
 
 	(void)state;
 	start(&f, 2);
+	assert_true(ex_spool_settled(f.spool, -1));
 	ex_spool_append(f.spool, -1, 5, "setup", 5);
+	assert_false(ex_spool_settled(f.spool, -1));
+	assert_true(ex_spool_settled(f.spool, 0));
 	for (int i = 0; i < 1000; i++)
 		ex_spool_append(f.spool, 1, (uint64_t)i + 1, "x", 1);
 	ex_spool_put_state(f.spool, "old");
@@ -329,12 +418,13 @@ test_spool_restart(void **state)
 	assert_true(ex_spool_pending(f.spool) > 0);
 	wait_raw(&f, 1, 1000);
 	wait_raw(&f, -1, 5);
+	assert_true(ex_spool_settled(f.spool, 1) && ex_spool_settled(f.spool, -1));
 	while (ex_spool_state_durable(f.spool) != no)
 		loop_run_once(f.loop, 2000);
 	assert_int_equal(ex_spool_pending(f.spool), 0);
 	assert_true(f.durable >= 1 && f.durable < 1000); /* they are batched */
 	stop(&f, false);
-	assert_int_equal(ex_spool_file_state_read(&text, &n, dir, NULL), 0);
+	assert_int_equal(ex_spool_state_read(&text, &n, dir, NULL), 0);
 	assert_string_equal(text, "new");
 	free(text);
 
@@ -348,6 +438,7 @@ test_spool_restart(void **state)
 	assert_true(raw < 1000);
 	assert_int_equal(ex_spool_durable(f.spool, 1).masked, raw);
 	assert_int_equal(ex_spool_durable(f.spool, -1).raw, 5);
+	assert_true(ex_spool_settled(f.spool, 1)); /* what was torn is not waited for */
 	assert_int_equal(ex_spool_durable(f.spool, 0).raw, 0);
 	ex_spool_append(f.spool, 1, raw + 3, "end", 3);
 	wait_raw(&f, 1, raw + 3);
@@ -418,6 +509,8 @@ main(void)
 		CASE(test_large_append),
 		CASE(test_full_device),
 		CASE(test_state_file),
+		CASE(test_state_torn),
+		CASE(test_state_foreign),
 		CASE(test_spool_restart),
 		CASE(test_spool_full_disk),
 		CASE(test_spool_free_while_writing),

@@ -23,8 +23,12 @@ example(void)
 	s->epochs = UINT32_MAX;
 	s->attempt = 2;
 	s->archives = 7;
+	memcpy(s->archive, "0123abcd-0123-4567-89ab-0123456789ab", sizeof(s->archive));
 	s->setup.phase = EX_SUCCESS;
 	s->setup.log_stored = true;
+	s->setup.start_ms = 1699999999999;
+	s->setup.end_ms = INT64_MAX;
+	s->setup.error = xstrdup("");
 	s->steps[0].phase = EX_FAILED;
 	s->steps[0].has_exit = true;
 	s->steps[0].exit_status = -1;
@@ -40,6 +44,91 @@ example(void)
 }
 
 static void
+same_text(const char *a, const char *b)
+{
+	assert_int_equal(a == NULL, b == NULL);
+	if (a != NULL)
+		assert_string_equal(a, b);
+}
+
+static void
+same_step(const struct ex_step_state *a, const struct ex_step_state *b)
+{
+	assert_int_equal(a->phase, b->phase);
+	assert_true(a->start_ms == b->start_ms && a->end_ms == b->end_ms);
+	assert_int_equal(a->has_exit, b->has_exit);
+	assert_int_equal(a->exit_status, b->exit_status);
+	assert_int_equal(a->log_stored, b->log_stored);
+	same_text(a->error, b->error);
+}
+
+/* Every field of state.h. */
+static void
+same_state(const struct ex_state *a, const struct ex_state *b)
+{
+	assert_string_equal(a->run_id, b->run_id);
+	assert_string_equal(a->task_id, b->task_id);
+	assert_true(a->fence == b->fence && a->revision == b->revision);
+	assert_int_equal(a->status, b->status);
+	assert_int_equal(a->timedout, b->timedout);
+	assert_int_equal(a->begun, b->begun);
+	assert_int_equal(a->setup_done, b->setup_done);
+	assert_true(a->start_ms == b->start_ms && a->end_ms == b->end_ms);
+	assert_true(a->steps_start_ms == b->steps_start_ms);
+	assert_true(a->epochs == b->epochs && a->attempt == b->attempt);
+	assert_int_equal(a->archives, b->archives);
+	assert_string_equal(a->archive, b->archive);
+	assert_int_equal(a->ncontainers, b->ncontainers);
+	for (unsigned i = 0; i < a->ncontainers; i++)
+		assert_string_equal(a->containers[i], b->containers[i]);
+	same_step(&a->setup, &b->setup);
+	assert_int_equal(a->nsteps, b->nsteps);
+	for (unsigned i = 0; i < a->nsteps; i++)
+		same_step(&a->steps[i], &b->steps[i]);
+}
+
+static void
+check_same(const struct ex_state *a)
+{
+	struct ex_state *b = NULL;
+	auto_free char *text = ex_state_print(a);
+
+	assert_int_equal(ex_state_parse(&b, text, strlen(text), NULL), 0);
+	same_state(a, b);
+	ex_state_free(b);
+}
+
+/* Flags and phases one by one, so that none is taken for another. */
+static void
+test_one_by_one(void **state)
+{
+	struct ex_state *s = ex_state_new("run1", "task1", 0, 1);
+	bool *flags[] = { &s->timedout, &s->begun, &s->setup_done, &s->setup.log_stored,
+		&s->steps[0].log_stored, &s->steps[0].has_exit };
+	int64_t *times[] = { &s->start_ms, &s->end_ms, &s->steps_start_ms, &s->setup.start_ms,
+		&s->setup.end_ms, &s->steps[0].start_ms, &s->steps[0].end_ms };
+
+	(void)state;
+	check_same(s);
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		*flags[i] = true;
+		check_same(s);
+		*flags[i] = false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		*times[i] = 1700000000000 + (int64_t)i;
+		check_same(s);
+		*times[i] = 0;
+	}
+	for (enum ex_phase p = EX_NOTSTARTED; p <= EX_CANCELLED; p++) {
+		s->status = s->setup.phase = s->steps[0].phase = p;
+		check_same(s);
+	}
+	ex_state_free(s);
+}
+
+/* What is printed by hand reads as what it was, field by field. */
+static void
 test_round_trip(void **state)
 {
 	struct ex_state *a = example(), *b = NULL;
@@ -47,6 +136,7 @@ test_round_trip(void **state)
 
 	(void)state;
 	assert_int_equal(ex_state_parse(&b, text, strlen(text), NULL), 0);
+	same_state(a, b);
 	again = ex_state_print(b);
 	assert_string_equal(text, again);
 	assert_true(b->fence == 1234567890123456789u && b->epochs == UINT32_MAX);
@@ -203,6 +293,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_one_by_one),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_spoilt),
 		cmocka_unit_test(test_bounds),

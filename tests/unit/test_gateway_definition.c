@@ -258,8 +258,7 @@ broken_definitions_are_visible(void **state)
 
 	setup_error_with(*state, NULL, NULL, "config.yml");
 	setup_error_with(*state, ".agola/config.star", "x", ".agola/config.star:1:1: ");
-	setup_error_with(
-	    *state, ".agola/config.jsonnet", "{}", "not supported by this version yet");
+	setup_error_with(*state, ".agola/config.star", "x", "Starlark is not supported");
 	setup_error_with(*state, ".agola/config.json", "{", ".agola/config.json:");
 	setup_error_with(
 	    *state, ".agola/config.yml", "runs:\n  - nam: x\n", ".agola/config.yml:2:");
@@ -287,6 +286,36 @@ too_large_a_file(void **state)
 	assert_int_equal(x.nruns, 1);
 	assert_string_equal(x.runs[0]->setup_errors[0],
 	    ".agola/config.yml:1:1: it has 2 bytes, at most 1 are allowed");
+	gw_expansion_fini(&x);
+	gw_definition_fini(&d);
+}
+
+/* What a program gave is checked like a file; its places are those of the output. */
+static void
+evaluated_programs(void **state)
+{
+	const struct fixture *f = *state;
+	struct gw_definition d = { .file = ".agola/config.jsonnet", .evaluated = true };
+	struct gw_expansion x;
+
+	buf_puts(&d.text, "{\n\"runs\": 5}");
+	gw_definition_expand(&x, &d, &f->origin, &f->ref, "hello");
+	assert_int_equal(x.nruns, 1);
+	assert_non_null(x.runs[0]->setup_errors);
+	assert_int_equal(
+	    strncmp(x.runs[0]->setup_errors[0], ".agola/config.jsonnet (output):2:9: ", 36), 0);
+	gw_expansion_fini(&x);
+	buf_clear(&d.text);
+	buf_printf(&d.text, "{\"runs\": [{\"name\": \"one\"}]}");
+	gw_definition_expand(&x, &d, &f->origin, &f->ref, "hello");
+	assert_int_equal(x.nruns, 1);
+	assert_string_equal(x.runs[0]->name, "one");
+	gw_expansion_fini(&x);
+	d.eval_problem = xstrdup(".agola/config.jsonnet:3:4: Jsonnet: no\n    at x");
+	gw_definition_expand(&x, &d, &f->origin, &f->ref, "hello");
+	assert_int_equal(x.runs[0]->n_setup_errors, 2);
+	assert_string_equal(x.runs[0]->setup_errors[0], ".agola/config.jsonnet:3:4: Jsonnet: no");
+	assert_string_equal(x.runs[0]->setup_errors[1], "    at x");
 	gw_expansion_fini(&x);
 	gw_definition_fini(&d);
 }
@@ -348,6 +377,7 @@ main(void)
 		T(asked_for_no_run),
 		T(broken_definitions_are_visible),
 		T(too_large_a_file),
+		T(evaluated_programs),
 		T(json_of_a_run),
 	};
 

@@ -99,13 +99,6 @@ static const struct {
 	{ HTTP_DELETE, "/maintenance/s" },
 	{ HTTP_GET, "/export/s" },
 	{ HTTP_POST, "/import/s" },
-};
-
-/* Those that this version does not have; whoever adds one moves it up. */
-static const struct {
-	enum http_method method;
-	const char *path;
-} missing[] = {
 	/* secrets and variables */
 	{ HTTP_GET, "/projects/x/secrets" },
 	{ HTTP_POST, "/projects/x/secrets" },
@@ -123,6 +116,13 @@ static const struct {
 	{ HTTP_POST, "/projectgroups/x/variables" },
 	{ HTTP_PUT, "/projectgroups/x/variables/n" },
 	{ HTTP_DELETE, "/projectgroups/x/variables/n" },
+};
+
+/* Those that this version does not have; whoever adds one moves it up. */
+static const struct {
+	enum http_method method;
+	const char *path;
+} missing[] = {
 	/* deliveries: there are no notifications yet */
 	{ HTTP_GET, "/projects/x/runwebhookdeliveries" },
 	{ HTTP_PUT, "/projects/x/runwebhookdeliveries/i/redelivery" },

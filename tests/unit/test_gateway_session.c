@@ -163,6 +163,7 @@ csrf_tokens(void **state)
 	assert_memory_equal(back, value, sizeof(value));
 	assert_false(gw_csrf_cookie_open(back, c, other_key));
 	assert_false(gw_csrf_cookie_open(back, NULL, key));
+	assert_string_not_equal(c, c2);
 	assert_string_not_equal(one, two); /* masked anew */
 	assert_true(gw_csrf_token_ok(value, one) && gw_csrf_token_ok(value, two));
 	assert_false(gw_csrf_token_ok(other, one));

@@ -1,4 +1,6 @@
-/* The only C++ of the tree: RE2 behind three C functions. Nothing may throw across them. */
+/* RE2 behind three C functions. Nothing may throw across them. */
+#include "common/re.h"
+
 #include <re2/re2.h>
 
 #include <cstdlib>
@@ -8,14 +10,8 @@
 /* Program and automaton of one expression together; a wild one is refused, not compiled. */
 static const int64_t re_memory_max = 512 << 10;
 
-extern "C" {
-void *rundef_re2_new(const char *pattern, size_t len, char **message, size_t *bytes);
-bool rundef_re2_search(const void *re, const char *text, size_t len);
-void rundef_re2_free(void *re);
-}
-
 void *
-rundef_re2_new(const char *pattern, size_t len, char **message, size_t *bytes)
+re_new(const char *pattern, size_t len, char **message, size_t *bytes)
 {
 	RE2::Options options;
 
@@ -36,13 +32,13 @@ rundef_re2_new(const char *pattern, size_t len, char **message, size_t *bytes)
 }
 
 bool
-rundef_re2_search(const void *re, const char *text, size_t len)
+re_search(const void *re, const char *text, size_t len)
 {
 	return RE2::PartialMatch(re2::StringPiece(text, len), *static_cast<const RE2 *>(re));
 }
 
 void
-rundef_re2_free(void *re)
+re_free(void *re)
 {
 	delete static_cast<RE2 *>(re);
 }

@@ -1,0 +1,3 @@
+#!/bin/sh
+test -s README.md
+echo "all is well"
