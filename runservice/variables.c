@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define VARIABLES_MAX 1200 /* of one run: a user's 1000, and two of the gateway's for each of 100  \
-	                    */
+#define VARIABLES_MAX 1200 /* of one run: a user's, and two of the gateway's for each run */
 
 /* --- the request --- */
 
