@@ -443,7 +443,7 @@ bench_list() {
 	local id i speed bytes list=() web=() select=() path before
 	id=$(cat /proc/sys/kernel/random/uuid)
 	PG_BIN=$(dirname "$(find /usr/lib/postgresql -path '*/bin/pgbench' | tail -n 1)")
-	PG_SOCKET=$MILLRACE_HOME/postgres/socket
+	PG_SOCKET=$(sql "show unix_socket_directories")
 	repo listed <<'YAML'
 runs:
   - name: listed
@@ -459,7 +459,6 @@ YAML
 	sql "vacuum analyze runservice.history" >/dev/null
 	path=$MILLRACE_URL/api/v1alpha/projects/$id/runs
 	printf '%s\n' "select id, state from runservice.history where owner = '/project/$id' order by number desc limit 31;" >"$MILLRACE_HOME/list.sql"
-	chmod 755 "$MILLRACE_HOME" "$MILLRACE_HOME/list.sql"
 	read -r speed bytes < <("$B/web" get "$path" "$MILLRACE_TOKEN" "$CLIENTS" 1)
 	before=$(rss gateway)
 	for ((i = 0; i < ROUNDS; i++)); do
@@ -467,7 +466,7 @@ YAML
 		read -r speed _ < <("$B/web" get "http://127.0.0.1:$((MILLRACE_PORT + 9))/" - "$CLIENTS" 3)
 		web+=("$speed")
 		bare_web_end
-		select+=("$(as_bench "$PG_BIN/pgbench" -n -M prepared -h "$PG_SOCKET" -c "$CLIENTS" -j 1 -T 3 -f "$MILLRACE_HOME/list.sql" millrace 2>/dev/null |
+		select+=("$(as_bench "$PG_BIN/pgbench" -n -M prepared -h "$PG_SOCKET" -c "$CLIENTS" -j 1 -T 3 -f - millrace <"$MILLRACE_HOME/list.sql" 2>/dev/null |
 			sed -n 's/^tps = \([0-9.]*\).*/\1/p')")
 		read -r speed _ < <("$B/web" get "$path" "$MILLRACE_TOKEN" "$CLIENTS" 3)
 		list+=("$speed")

@@ -23,6 +23,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,13 +61,20 @@ serve(uint16_t port, size_t len)
 {
 	struct event_base *base = event_base_new();
 	struct evhttp *http = evhttp_new(base);
+	struct evhttp_bound_socket *bound;
+	int one = 1;
 
+	signal(SIGPIPE, SIG_IGN);
 	body = xmalloc(len + 1);
 	memset(body, 'x', len);
 	body_len = len;
 	evhttp_set_gencb(http, answer, NULL);
-	if (evhttp_bind_socket(http, "127.0.0.1", port) != 0)
+	bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", port);
+	if (!bound)
 		die("bind");
+	/* Connections inherit it; else small answers wait for the client's delayed ACK. */
+	(void)setsockopt(
+	    evhttp_bound_socket_get_fd(bound), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	event_base_dispatch(base);
 	return 0;
 }
