@@ -421,6 +421,110 @@ bench_fleet() {
 	daemon start executor
 }
 
+# --- the REST API ---
+
+# The barest web server, with answers of BYTES bytes, on the port after the stack's.
+bare_web() {
+	"$B/web" serve "$((MILLRACE_PORT + 9))" "$1" &
+	WEB=$!
+	until curl -sS -o /dev/null "http://127.0.0.1:$((MILLRACE_PORT + 9))/" 2>/dev/null; do sleep 0.02; done
+}
+bare_web_end() {
+	kill "$WEB"
+	wait "$WEB" 2>/dev/null || true
+}
+# rss DAEMON: kB
+rss() {
+	awk '/^Rss/ { print $2 }' "/proc/$(daemon pid "$1")/smaps_rollup"
+}
+CLIENTS=16
+FOLLOWERS=500
+bench_list() {
+	local id i speed bytes list=() web=() select=() path before
+	id=$(cat /proc/sys/kernel/random/uuid)
+	PG_BIN=$(dirname "$(find /usr/lib/postgresql -path '*/bin/pgbench' | tail -n 1)")
+	PG_SOCKET=$(sql "show unix_socket_directories")
+	repo listed <<'YAML'
+runs:
+  - name: listed
+    tasks: [{name: task, runtime: {containers: [{image: busybox}]}, steps: [{run: {name: first, tty: false, command: "true"}}]}]
+YAML
+	sql "insert into gateway.projects (id, name, parent_id, visibility, repository_id, repository_path, clone_url, html_url, default_branch, webhook_secret,
+			skip_ssh_host_key_check, pass_vars_to_forked_pr, members_can_perform_run_actions)
+		select '$id', 'bench', g.id, 'private', '1', 'bench/bench', '', '', 'main', '', false, false, false
+		from gateway.project_groups g join gateway.users u on u.id = g.user_id where u.name = '$MILLRACE_USER'" >/dev/null
+	sql "insert into runservice.history (id, sequence, owner, number, grp, phase, result, state)
+		select gen_random_uuid(), nextval('runservice.run_sequence'), '/project/$id', g, '/project/$id/branch/main', h.phase, h.result, h.state
+		from (select * from runservice.history order by sequence desc limit 1) h, generate_series(1, 100000) g" >/dev/null
+	sql "vacuum analyze runservice.history" >/dev/null
+	path=$MILLRACE_URL/api/v1alpha/projects/$id/runs
+	printf '%s\n' "select id, state from runservice.history where owner = '/project/$id' order by number desc limit 31;" >"$MILLRACE_HOME/list.sql"
+	read -r speed bytes < <("$B/web" get "$path" "$MILLRACE_TOKEN" "$CLIENTS" 1)
+	before=$(rss gateway)
+	for ((i = 0; i < ROUNDS; i++)); do
+		bare_web "$bytes"
+		read -r speed _ < <("$B/web" get "http://127.0.0.1:$((MILLRACE_PORT + 9))/" - "$CLIENTS" 3)
+		web+=("$speed")
+		bare_web_end
+		select+=("$(as_bench "$PG_BIN/pgbench" -n -M prepared -h "$PG_SOCKET" -c "$CLIENTS" -j 1 -T 3 -f - millrace <"$MILLRACE_HOME/list.sql" 2>/dev/null |
+			sed -n 's/^tps = \([0-9.]*\).*/\1/p')")
+		read -r speed _ < <("$B/web" get "$path" "$MILLRACE_TOKEN" "$CLIENTS" 3)
+		list+=("$speed")
+	done
+	slower api_list "$(printf '%s\n' "${list[@]}" | median)" "$(printf '%s\n' "${web[@]}" | median)" "$(printf '%s\n' "${select[@]}" | median)"
+	row api_list_memory MB "$(awk -v a="$before" -v b="$(rss gateway)" 'BEGIN { printf "%.1f", (b - a) / 1024 }')" "" - "<= 16"
+}
+# slower NAME VALUE WEB SELECT: against the slower of the two.
+slower() {
+	if awk -v a="$3" -v b="$4" 'BEGIN { exit !(a < b) }'; then
+		row "$1" /s "$2" "evhttp's trivial handler" "$3" ">= 0.25"
+	else
+		row "$1" /s "$2" "libpq: select of the same rows" "$4" ">= 0.25"
+	fi
+	echo "    $1: evhttp $3 /s, libpq $4 /s"
+}
+
+bench_follow() {
+	local id container='' speed size web before reads
+	repo followed <<'YAML' &
+runs:
+  - name: followed
+    tasks:
+      - name: task
+        runtime: {containers: [{image: debian:bookworm}]}
+        steps:
+          - run:
+              name: writes
+              tty: false
+              command: |
+                touch /tmp/began
+                while [ ! -e /tmp/go ]; do sleep 0.1; done
+                exec perl -e '$| = 1; for (1 .. 2000) { print "x" x 999, "\n" }'
+YAML
+	until [ -n "$container" ] && engine_cli exec "$container" test -e /tmp/began 2>/dev/null; do
+		container=$(engine_cli ps -q --filter label=millrace.role=main --filter "label=millrace.executor=$MILLRACE_EXECUTOR" | head -n 1)
+		sleep 0.1
+	done
+	NUMBER=$(api GET "/users/$MILLRACE_USER/runs?limit=1" | jq -r '.[0].number')
+	id=$(api GET "/users/$MILLRACE_USER/runs/$NUMBER" | jq -r '.tasks[].id')
+	before=$(rss gateway)
+	reads=$(curl -sS "$MILLRACE_URL/metrics" | awk '$1 == "millrace_gateway_log_reads_total" { print $2 }')
+	"$B/web" follow "$MILLRACE_URL/api/v1alpha/users/$MILLRACE_USER/runs/$NUMBER/tasks/$id/logs?step=0&follow" "$MILLRACE_TOKEN" "$FOLLOWERS" >"$MILLRACE_HOME/follow" &
+	local web_pid=$!
+	until grep -q ready "$MILLRACE_HOME/follow"; do sleep 0.05; done
+	engine_cli exec "$container" touch /tmp/go
+	wait "$web_pid"
+	read -r speed size < <(tail -n 1 "$MILLRACE_HOME/follow")
+	reads=$(($(curl -sS "$MILLRACE_URL/metrics" | awk '$1 == "millrace_gateway_log_reads_total" { print $2 }') - reads))
+	bare_web "$size"
+	read -r web _ < <("$B/web" get "http://127.0.0.1:$((MILLRACE_PORT + 9))/" - "$FOLLOWERS" 3)
+	bare_web_end
+	row api_follow /s "$speed" "evhttp's trivial handler" "$web" ">= 0.25"
+	row api_follow_memory MB "$(awk -v a="$before" -v b="$(rss gateway)" 'BEGIN { printf "%.1f", (b - a) / 1024 }')" "" - "<= 64"
+	echo "    api_follow: $FOLLOWERS followers, pieces of $size bytes, $reads reads for all"
+	wait
+}
+
 main() {
 	stack_down
 	deploy/stack/up.sh >"$PWD/build/bench-up.log" 2>&1 || {
@@ -439,6 +543,8 @@ main() {
 	if any_wanted step; then bench_step; fi
 	if any_wanted save_workspace restore_workspace; then bench_workspace; fi
 	if any_wanted log_latency log_throughput; then bench_log; fi
+	if any_wanted api_list api_list_memory; then bench_list; fi
+	if any_wanted api_follow api_follow_memory; then bench_follow; fi
 	write_json
 	echo "written: ${OUT#"$PWD"/}"
 }

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define IMPORT_MAX (256u << 20) /* bytes; the file is held in memory */
+#define IMPORT_MAX (512u << 20) /* bytes that a gateway takes; the file is held in memory */
 
 static const struct cli_opt service_opts[] = {
 	{ "service", 0, CLI_TEXT, true, NULL,

@@ -14,8 +14,12 @@
 #include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
+#include "gateway/run_spec.h"
+#include "gateway/run_token.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Room for the envelope around the message. */
 #define CREATE_BYTES_MAX (RPC_MESSAGE_MAX - 4096)
@@ -26,6 +30,8 @@ struct createrun {
 	struct gw_ref ref;
 	struct gw_origin origin;
 	char *repo_path; /* on disk */
+	char repo[ID_LEN + 1];
+	struct gw_pairs own; /* variables of ours: what the runs clone with */
 	struct gw_definition def;
 	/* result of the workers */
 	struct err *err;
@@ -41,6 +47,7 @@ createrun_free(struct createrun *c)
 {
 	gw_ref_fini(&c->ref);
 	gw_origin_fini(&c->origin);
+	gw_pairs_fini(&c->own);
 	gw_definition_fini(&c->def);
 	free(c->repo_path);
 	err_clear(&c->err);
@@ -52,21 +59,28 @@ createrun_free(struct createrun *c)
 }
 
 static void
-add_variables(Millrace__RunCreateRequest *q, const json_t *map)
+add_variable(Millrace__RunCreateRequest *q, const char *name, const char *value)
+{
+	Millrace__Pair *p = xmalloc(sizeof(*p));
+
+	*p = (Millrace__Pair)MILLRACE__PAIR__INIT;
+	p->name = xstrdup(name);
+	p->value = xstrdup(value);
+	q->variables[q->n_variables++] = p;
+}
+
+static void
+add_variables(Millrace__RunCreateRequest *q, const json_t *map, const struct gw_pairs *own)
 {
 	const char *name;
 	json_t *value;
 
+	q->variables = xcalloc(json_object_size(map) + own->n + 1, sizeof(*q->variables));
 	/* json_object_foreach() takes no const; nothing is changed. */
 	json_object_foreach((json_t *)(uintptr_t)map, name, value)
-	{
-		Millrace__Pair *p = xmalloc(sizeof(*p));
-
-		*p = (Millrace__Pair)MILLRACE__PAIR__INIT;
-		p->name = xstrdup(name);
-		p->value = xstrdup(json_string_value(value));
-		q->variables[q->n_variables++] = p;
-	}
+	    add_variable(q, name, json_string_value(value));
+	for (size_t i = 0; i < own->n; i++)
+		add_variable(q, own->list[i].name, own->list[i].value);
 }
 
 /* Packs the request; the expansion's runs stay its own. False when it is too large to be sent. */
@@ -80,8 +94,7 @@ pack(struct createrun *c, const struct gw_expansion *x)
 	q.request_id = id.s;
 	q.n_runs = x->nruns;
 	q.runs = x->runs;
-	q.variables = xcalloc(json_object_size(c->in.variables) + 1, sizeof(*q.variables));
-	add_variables(&q, c->in.variables);
+	add_variables(&q, c->in.variables, &c->own);
 	len = millrace__run_create_request__get_packed_size(&q);
 	if (len <= CREATE_BYTES_MAX) {
 		c->packed = xmalloc(len);
@@ -96,15 +109,67 @@ pack(struct createrun *c, const struct gw_expansion *x)
 	return c->packed != NULL;
 }
 
+/* What the i-th run's tasks clone with: values that are stored sealed, handed to its tasks alone
+ * and masked in their logs. The token is masked by itself too, for it may be printed without its
+ * URL. */
+static void
+give_url(struct createrun *c, Millrace__RunSpec *spec, size_t i, const char *space)
+{
+	const struct gateway *gw = c->rq->gw;
+	const char *owner = c->rq->who.user.id;
+	auto_free char *token = gw_run_token_make(gw->keys.run, owner, c->repo, space);
+	auto_free char *url = xasprintf("%s/repos/%s/%s.git", gw->cfg->public_url, owner, token);
+	const struct {
+		const char *name, *suffix, *value;
+	} list[] = { { "AGOLA_REPOSITORY_URL", "url", url },
+		{ "MILLRACE_REPOSITORY_TOKEN", "token", token } };
+
+	for (size_t k = 0; k < ARRAY_LEN(list); k++) {
+		auto_free char *variable =
+		    xasprintf(GW_OWN_VARIABLES "repository.%zu.%s", i, list[k].suffix);
+
+		gw_pairs_add(&c->own, variable, list[k].value);
+		gw_run_spec_add_environment(spec, list[k].name, variable);
+	}
+	explicit_bzero(token, strlen(token));
+	explicit_bzero(url, strlen(url));
+}
+
+/* Keeps the commit for the runs that have tasks, and claims the repository, which is locked. */
+static int
+keep_commit(struct createrun *c, const struct gw_expansion *x, struct err **err)
+{
+	auto_free char(*spaces)[GW_REPO_SPACE_LEN + 1] = xcalloc(x->nruns + 1, sizeof(*spaces));
+	auto_free const char **list = xcalloc(x->nruns + 1, sizeof(*list));
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->nruns; i++) {
+		if (x->runs[i]->n_tasks == 0)
+			continue;
+		id_random_hex(spaces[i], GW_REPO_SPACE_LEN / 2);
+		give_url(c, x->runs[i], i, spaces[i]);
+		list[n++] = spaces[i];
+	}
+	return gw_repo_keep(c->repo_path, c->in.commit_sha, c->ref.ref, list, n, err);
+}
+
 /* Worker thread. */
 static void
 expand(struct createrun *c)
 {
 	struct gw_expansion x;
+	auto_close int lock = -1;
 
+	if (gw_repo_lock(&lock, c->repo_path, false, &c->err) < 0)
+		return;
 	gw_definition_changes(&c->def, c->repo_path, c->ref.ref, c->in.commit_sha);
 	gw_definition_expand(&x, &c->def, &c->origin, &c->ref, c->in.message);
+	if (keep_commit(c, &x, &c->err) < 0) {
+		gw_expansion_fini(&x);
+		return;
+	}
 	if (x.nruns && !pack(c, &x)) {
+		gw_pairs_fini(&c->own);
 		gw_expansion_fail(&x, &c->origin,
 		    "the expanded run definition is too large; define fewer or smaller tasks");
 		if (!pack(c, &x))
@@ -127,8 +192,8 @@ createrun_run(void *thread_state, void *arg)
 
 	(void)thread_state;
 	if (!gw_repo_exists(c->repo_path)) {
-		err_set(&c->err, ERR_INVALID, "repository %s does not exist; push the commit first",
-		    c->in.repo_path);
+		err_set(
+		    &c->err, ERR_INVALID, "the repository does not exist; push the commit first");
 		return;
 	}
 	if (gw_definition_read(&c->def, c->repo_path, c->in.commit_sha, &c->err) < 0) {
@@ -191,6 +256,7 @@ send_setup_error(struct createrun *c, const struct err *why)
 	c->setup_error = true;
 	xfree_secret(c->packed, c->packed_len);
 	c->packed = NULL;
+	gw_pairs_fini(&c->own);
 	gw_expansion_fail(&x, &c->origin, err_msg(why));
 	packed = pack(c, &x);
 	gw_expansion_fini(&x);
@@ -265,9 +331,10 @@ prepare(struct createrun *c, struct gw_req *rq, struct err **err)
 	}
 	rc = gw_ref_classify(&c->ref, &c->in, err);
 	if (rc == 0)
-		rc = gw_repo_path(&c->repo_path, rq->gw->cfg->data_dir, owner, repo, err);
+		rc = gw_repo_path(&c->repo_path, rq->gw->cfg->repository_dir, owner, repo, err);
 	if (rc < 0)
 		return rc == ERR_NOTFOUND ? ((*err)->code = ERR_INVALID) : rc;
+	snprintf(c->repo, sizeof(c->repo), "%s", repo);
 	gw_origin_init(&c->origin, &c->in, &c->ref, rq->who.user.id, rq->gw->cfg->public_url);
 	return 0;
 }

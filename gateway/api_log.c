@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "gateway/gateway.h"
+#include "gateway/log_feed.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
@@ -23,14 +24,14 @@
  *
  *   read (held by the runservice while there is nothing) -> write -> read again at the new offset
  *
- * Exactly one of call, retry timer and drain callback is pending at any time.
+ * Exactly one of wait, retry timer and drain callback is pending at any time.
  */
 struct log_stream {
 	struct gw_req *rq;
 	const char *owner;
 	Millrace__LogReadRequest q;
 	bool follow, started, draining;
-	struct gw_rs_call *call;
+	struct gw_feed_wait *wait;
 	struct loop_timer *retry;
 	int64_t retry_since_ms; /* 0: the last read was answered */
 };
@@ -48,8 +49,8 @@ static void
 stream_free(struct log_stream *s)
 {
 	gauge(s->rq->gw, -1);
-	if (s->call)
-		gw_rs_cancel(s->call);
+	if (s->wait)
+		gw_feed_cancel(s->wait);
 	loop_timer_free(s->retry);
 	free(s);
 }
@@ -157,7 +158,7 @@ have_read(const void *reply, struct err **err, void *arg)
 	const Millrace__LogReadReply *r = reply;
 	struct log_stream *s = arg;
 
-	s->call = NULL;
+	s->wait = NULL;
 	if (!r) {
 		if (!retry(s, *err))
 			fail(s, err);
@@ -186,7 +187,7 @@ read_more(struct log_stream *s)
 	/* The first read does not wait: its answer decides between 404 and a stream. */
 	s->q.has_wait_ms = true;
 	s->q.wait_ms = s->follow && s->started ? GW_RS_LOG_WAIT_MS : 0;
-	s->call = gw_rs_log_read(s->rq->gw->rs, &s->q, have_read, s);
+	s->wait = gw_feed_read(s->rq->gw->feed, &s->q, s->follow, have_read, s);
 }
 
 static int

@@ -107,7 +107,7 @@ gw_api_user_delete(struct gw_req *rq, struct db *db, struct err **err)
 {
 	if (gw_store_user_delete(db, rq->target.id, err) < 0)
 		return (*err)->code;
-	gw_repo_remove_owner(rq->gw->cfg->data_dir, rq->target.id);
+	gw_repo_remove_owner(rq->gw->cfg->repository_dir, rq->target.id);
 	log_info("user deleted", LOG_STR("user", rq->target.id), LOG_STR("name", rq->target.name));
 	rq->status = 204;
 	return 0;

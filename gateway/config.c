@@ -68,7 +68,8 @@ const struct config_key gw_config_keys[] = {
 	    .type = CONFIG_TEXT,
 	    .offset = KEY(data_dir),
 	    .required = true,
-	    .help = "Directory of the git repositories that direct runs push to." },
+	    .help = "Directory of what is this gateway's alone, and of repository_dir unless that "
+	            "is given." },
 	{ .name = "cert_file",
 	    .type = CONFIG_TEXT,
 	    .offset = KEY(cert_file),
@@ -122,6 +123,31 @@ const struct config_key gw_config_keys[] = {
 	    .offset = KEY(organization_member_adding_mode),
 	    .text_default = "direct",
 	    .help = "How an organization's owner adds members: direct, or invitation." },
+	{ .name = "repository_dir",
+	    .type = CONFIG_TEXT,
+	    .offset = KEY(repository_dir),
+	    .help = "Directory of the git repositories that direct runs push to; several gateways "
+	            "share one. Without it repos in data_dir." },
+	{ .name = "repository_quota",
+	    .type = CONFIG_INT,
+	    .offset = KEY(repository_quota),
+	    .text_default = "4294967296",
+	    .min = 1 << 20,
+	    .max = INT64_C(1) << 50,
+	    .help = "Bytes that one user's repositories may take together." },
+	{ .name = "repository_expire",
+	    .type = CONFIG_DURATION,
+	    .offset = KEY(repository_expire_ms),
+	    .text_default = "720h",
+	    .max = INT64_C(3600000) * 24 * 365 * 10,
+	    .help = "How long what was pushed is kept after the last push or run of it; 0 = for "
+	            "ever." },
+	{ .name = "repository_cleanup_interval",
+	    .type = CONFIG_DURATION,
+	    .offset = KEY(repository_cleanup_ms),
+	    .text_default = "1h",
+	    .max = INT64_C(3600000) * 24 * 30,
+	    .help = "How often what is too old is removed, besides once at the start; 0 = never." },
 };
 const size_t gw_config_nkeys = ARRAY_LEN(gw_config_keys);
 
@@ -174,5 +200,12 @@ gw_config_check(void *arg, struct err **err)
 	if (cfg->data_dir[0] != '/')
 		return err_set(
 		    err, ERR_INVALID, "data_dir: must be absolute, it is %s", cfg->data_dir);
+	if (!is_set(cfg->repository_dir)) {
+		free(cfg->repository_dir);
+		cfg->repository_dir = xasprintf("%s/repos", cfg->data_dir);
+	} else if (cfg->repository_dir[0] != '/') {
+		return err_set(err, ERR_INVALID, "repository_dir: must be absolute, it is %s",
+		    cfg->repository_dir);
+	}
 	return 0;
 }

@@ -28,7 +28,10 @@ struct gw_config {
 	int64_t session_ms;                      /* life of a login */
 	bool unsecure_cookies;
 	struct gw_origin_list allowed_origins;
-	char *organization_member_adding_mode; /* direct | invitation */
+	char *organization_member_adding_mode;               /* direct | invitation */
+	char *repository_dir;                                /* data_dir/repos unless given */
+	int64_t repository_quota;                            /* bytes of one user's repositories */
+	int64_t repository_expire_ms, repository_cleanup_ms; /* 0 = never */
 };
 bool gw_config_invites(const struct gw_config *cfg);
 

@@ -7,6 +7,7 @@
 #include "common/metrics.h"
 #include "gateway/gateway.h"
 #include "gateway/git_server.h"
+#include "gateway/log_feed.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
@@ -39,6 +40,7 @@ gw_meter_init(void)
 		gauges[i] = metrics_gauge(names[i].name, "", names[i].help);
 	intake = metrics_phase("phase=\"intake\"");
 	gw_reply_meter_init();
+	gw_feed_meter_init();
 }
 
 void

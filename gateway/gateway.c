@@ -6,8 +6,10 @@
 #include "common/mem.h"
 #include "gateway/dropped.h"
 #include "gateway/dump.h"
+#include "gateway/cleaner.h"
 #include "gateway/git_server.h"
 #include "gateway/limit.h"
+#include "gateway/log_feed.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/rs_client.h"
@@ -32,10 +34,10 @@ db_thread_fini(void *state, void *arg)
 }
 
 static int
-make_data_dir(const char *dir, struct err **err)
+make_dir(const char *dir, const char *key, struct err **err)
 {
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_set_errno(err, errno, "data_dir: mkdir %s", dir);
+		return err_set_errno(err, errno, "%s: mkdir %s", key, dir);
 	return 0;
 }
 
@@ -56,6 +58,7 @@ make_pools(struct gateway *gw)
 	                                        .arg = gw });
 	gw->login_names = gw_limit_new(GW_LOGIN_NAME_BURST, GW_LOGIN_NAME_REFILL_MS);
 	gw->login_peers = gw_limit_new(GW_LOGIN_PEER_BURST, GW_LOGIN_PEER_REFILL_MS);
+	gw->repo_peers = gw_limit_new(GW_REPO_NEW_BURST, GW_REPO_NEW_REFILL_MS);
 	gw->git_pool = work_new(gw->loop,
 	    &(struct work_options){
 	        .name = "git", .threads = GW_GIT_THREADS, .queue_max = GW_GIT_QUEUE_MAX });
@@ -93,7 +96,9 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 	gw->loop = loop;
 	crypto_init();
 	gw_meter_init();
-	rc = make_data_dir(gw->cfg->data_dir, err);
+	rc = make_dir(gw->cfg->data_dir, "data_dir", err);
+	if (rc == 0)
+		rc = make_dir(gw->cfg->repository_dir, "repository_dir", err);
 	if (rc == 0)
 		rc = gw_keys_load(&gw->keys, gw->cfg, err);
 	if (rc == 0 && gw_store_migrate(gw->cfg->database, err) < 0)
@@ -102,9 +107,12 @@ gw_start(void **state, struct loop *loop, void *cfg, struct err **err)
 		return rc;
 	make_pools(gw);
 	gw->git = gw_git_server_new(loop);
+	gw->cleaner = gw_cleaner_new(loop, gw->cfg);
 	rc = gw_rs_new(&gw->rs, loop, gw->cfg, err);
-	if (rc == 0)
-		rc = listen_http(gw, err);
+	if (rc < 0)
+		return rc;
+	gw->feed = gw_feed_new(gw->rs);
+	rc = listen_http(gw, err);
 	if (rc < 0)
 		return rc;
 	gw->dropped = gw_dropped_new(gw);
@@ -148,6 +156,7 @@ gw_stop(void *state)
 	atomic_store(&gw->eval_stop, true);
 	if (gw->http)
 		http_server_close(gw->http);
+	gw_cleaner_free(gw->cleaner);
 	if (gw->db_pool)
 		work_stop(gw->db_pool);
 	if (gw->git_pool)
@@ -160,6 +169,7 @@ gw_stop(void *state)
 	while (any_busy(gw) || gw_dropped_busy(gw->dropped))
 		loop_run_once(gw->loop, 10);
 	end_requests(gw);
+	gw_feed_free(gw->feed);
 	gw_rs_free(gw->rs);
 	gw_dropped_free(gw->dropped);
 	gw_git_server_free(gw->git);
@@ -174,6 +184,7 @@ gw_stop(void *state)
 		work_free(gw->login_pool);
 	gw_limit_free(gw->login_names);
 	gw_limit_free(gw->login_peers);
+	gw_limit_free(gw->repo_peers);
 	gw_keys_wipe(&gw->keys);
 	free(gw);
 }

@@ -15,8 +15,10 @@
 struct http_server;
 struct gw_rs;
 struct gw_git_server;
+struct gw_feed;
 struct gw_dropped;
 struct gw_limit;
+struct gw_cleaner;
 struct gw_githost_ops;
 struct gw_req;
 
@@ -32,6 +34,8 @@ struct gw_req;
 #define GW_LOGIN_NAME_REFILL_MS 30000
 #define GW_LOGIN_PEER_BURST 60 /* failed logins from one address at once */
 #define GW_LOGIN_PEER_REFILL_MS 5000
+#define GW_REPO_NEW_BURST 60 /* repositories made from one address at once */
+#define GW_REPO_NEW_REFILL_MS 10000
 #define GW_MAINTENANCE_MS 500 /* how long what was read of the flags holds */
 
 struct gateway {
@@ -42,12 +46,14 @@ struct gateway {
 	struct work_pool *git_pool;   /* short blocking git children and files */
 	struct work_pool *eval_pool;  /* run definitions that are programs, each for seconds */
 	struct work_pool *login_pool; /* as db_pool, for passwords */
-	struct gw_limit *login_names, *login_peers;
+	struct gw_limit *login_names, *login_peers, *repo_peers;
+	struct gw_cleaner *cleaner;
 	struct gw_keys keys;
 	const struct gw_githost_ops *githost; /* NULL: no git host can be asked */
 	unsigned maintenance;                 /* GW_SERVICE_*: not served */
 	int64_t maintenance_read_ms;          /* 0 = never */
 	struct gw_rs *rs;
+	struct gw_feed *feed; /* of logs */
 	struct gw_dropped *dropped;
 	struct gw_git_server *git;
 	struct gw_req *requests; /* all that are not answered yet */

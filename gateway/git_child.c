@@ -24,6 +24,12 @@ static const char *const config[][2] = {
 	{ "transfer.fsckObjects", "true" },
 	{ "receive.fsckObjects", "true" },
 	{ "receive.maxInputSize", GW_GIT_PUSH_MAX_TEXT },
+	/* A push stays one file: what it takes is counted quickly. */
+	{ "receive.unpackLimit", "1" },
+	/* What runs were made of: for their own tokens, which see nothing else. */
+	{ "transfer.hideRefs", "refs/namespaces" },
+	/* What runs were made of last: what changed since is for us to say. */
+	{ "transfer.hideRefs", "refs/millrace" },
 	{ "receive.autogc", "false" },
 	{ "receive.denyDeletes", "false" },
 	{ "receive.denyNonFastForwards", "false" },
@@ -33,11 +39,12 @@ static const char *const config[][2] = {
 	{ "uploadpack.allowAnySHA1InWant", "true" },
 };
 #define NCONFIG ARRAY_LEN(config)
-#define NFIXED 9
+#define NEXTRA 2 /* of one client's access */
+#define NFIXED 10
 
 struct environment {
-	char *list[NFIXED + 2 * NCONFIG + 3];
-	size_t n;
+	char *list[NFIXED + 2 * (NCONFIG + NEXTRA) + 2];
+	size_t n, nconfig;
 };
 
 static void
@@ -47,10 +54,22 @@ env_add(struct environment *e, const char *name, const char *value)
 	e->list[e->n++] = xasprintf("%s=%s", name, value);
 }
 
+/* Later ones win. */
 static void
-env_init(struct environment *e, const char *protocol)
+env_add_config(struct environment *e, const char *key, const char *value)
 {
-	char name[40], count[16];
+	char name[40];
+
+	snprintf(name, sizeof(name), "GIT_CONFIG_KEY_%zu", e->nconfig);
+	env_add(e, name, key);
+	snprintf(name, sizeof(name), "GIT_CONFIG_VALUE_%zu", e->nconfig++);
+	env_add(e, name, value);
+}
+
+static void
+env_init(struct environment *e, const struct gw_git_access *access)
+{
+	char number[24];
 
 	*e = (struct environment){ 0 };
 	env_add(e, "PATH", "/usr/local/bin:/usr/bin:/bin");
@@ -60,16 +79,20 @@ env_init(struct environment *e, const char *protocol)
 	env_add(e, "GIT_CONFIG_GLOBAL", "/dev/null");
 	env_add(e, "GIT_TERMINAL_PROMPT", "0");
 	env_add(e, "GIT_NO_REPLACE_OBJECTS", "1");
-	if (protocol)
-		env_add(e, "GIT_PROTOCOL", protocol);
-	snprintf(count, sizeof(count), "%zu", NCONFIG);
-	env_add(e, "GIT_CONFIG_COUNT", count);
-	for (size_t i = 0; i < NCONFIG; i++) {
-		snprintf(name, sizeof(name), "GIT_CONFIG_KEY_%zu", i);
-		env_add(e, name, config[i][0]);
-		snprintf(name, sizeof(name), "GIT_CONFIG_VALUE_%zu", i);
-		env_add(e, name, config[i][1]);
+	for (size_t i = 0; i < NCONFIG; i++)
+		env_add_config(e, config[i][0], config[i][1]);
+	if (access && access->protocol)
+		env_add(e, "GIT_PROTOCOL", access->protocol);
+	if (access && access->space) {
+		env_add(e, "GIT_NAMESPACE", access->space);
+		env_add_config(e, "uploadpack.allowAnySHA1InWant", "false");
 	}
+	if (access && access->input_max) {
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)access->input_max);
+		env_add_config(e, "receive.maxInputSize", number);
+	}
+	snprintf(number, sizeof(number), "%zu", e->nconfig);
+	env_add(e, "GIT_CONFIG_COUNT", number);
 }
 
 static void
@@ -80,13 +103,13 @@ env_fini(struct environment *e)
 }
 
 int
-gw_git_spawn(struct child *out, const char *const *argv, bool want_in, const char *protocol,
-    struct err **err)
+gw_git_spawn(struct child *out, const char *const *argv, bool want_in,
+    const struct gw_git_access *access, struct err **err)
 {
 	struct environment env;
 	int rc;
 
-	env_init(&env, protocol);
+	env_init(&env, access);
 	rc = child_spawn(out,
 	    &(struct child_options){
 	        .program = "git", .argv = argv, .envp = env.list, .in = want_in, .err = true },

@@ -17,10 +17,15 @@
 #define GW_GIT_PUSH_MAX_TEXT "536870912" /* bytes of one push's pack: receive.maxInputSize */
 #define GW_GIT_STDERR_MAX 4096           /* bytes kept of what git says; the rest is dropped */
 
-/* argv[0] is "git". Without want_in the child reads /dev/null. protocol: value of GIT_PROTOCOL or
- * NULL. */
-int gw_git_spawn(struct child *out, const char *const *argv, bool want_in, const char *protocol,
-    struct err **err) MUSTCHECK;
+/* How a client is served; NULL and zeroes: like any. */
+struct gw_git_access {
+	const char *protocol; /* value of GIT_PROTOCOL */
+	const char *space;    /* it sees the refs of this namespace alone, and what they reach */
+	uint64_t input_max;   /* bytes of a push's pack; 0 = GW_GIT_PUSH_MAX_TEXT */
+};
+/* argv[0] is "git". Without want_in the child reads /dev/null. access may be NULL. */
+int gw_git_spawn(struct child *out, const char *const *argv, bool want_in,
+    const struct gw_git_access *access, struct err **err) MUSTCHECK;
 
 /* Blocking: runs git with input, collects at most max bytes of its output. ERR_UNAVAILABLE after
  * timeout_ms, ERR_INVALID when there is more output. *status gets the exit status. Worker threads

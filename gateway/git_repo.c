@@ -12,6 +12,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -20,13 +21,12 @@
 #define CHECK_LINE_MAX 4096
 
 int
-gw_repo_path(
-    char **out, const char *data_dir, const char *owner, const char *repo, struct err **err)
+gw_repo_path(char **out, const char *dir, const char *owner, const char *repo, struct err **err)
 {
 	if (!id_is_valid(owner) || !id_is_valid(repo))
 		return err_set(
 		    err, ERR_NOTFOUND, "repositories are named <user id>/<uuid>, in lower case");
-	*out = xasprintf("%s/repos/%s/%s.git", data_dir, owner, repo);
+	*out = xasprintf("%s/%s/%s.git", dir, owner, repo);
 	return 0;
 }
 
@@ -46,9 +46,9 @@ write_file(const char *dir, const char *name, const char *text, struct err **err
 	size_t n = strlen(text);
 
 	if (fd < 0)
-		return err_set_errno(err, errno, "create %s", path);
+		return err_set_errno(err, errno, "create %s", name);
 	if (write(fd, text, n) != (ssize_t)n)
-		return err_set_errno(err, errno, "write %s", path);
+		return err_set_errno(err, errno, "write %s", name);
 	return 0;
 }
 
@@ -58,7 +58,7 @@ make_dir(const char *dir, const char *name, struct err **err)
 	auto_free char *path = xasprintf("%s/%s", dir, name);
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return err_set_errno(err, errno, "mkdir %s", path);
+		return err_set_errno(err, errno, "mkdir %s", name);
 	return 0;
 }
 
@@ -96,7 +96,7 @@ remove_tree(const char *path)
 {
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): it is safe without FTW_CHDIR */
 	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
-		log_warn("a directory could not be removed", LOG_STR("path", path));
+		log_warn("a repository could not be removed whole");
 }
 
 static int
@@ -116,7 +116,7 @@ check_count(const char *dir, struct err **err)
 	return 0;
 }
 
-/* Makes data_dir/repos and the owner's directory below it. */
+/* Makes the directory of all and the owner's directory below it. */
 static int
 make_parents(const char *owner_dir, struct err **err)
 {
@@ -163,12 +163,12 @@ gw_repo_ensure(const char *path, struct err **err)
 }
 
 int
-gw_repo_check_space(const char *data_dir, struct err **err)
+gw_repo_check_space(const char *dir, struct err **err)
 {
 	struct statvfs v;
 
-	if (statvfs(data_dir, &v) < 0)
-		return err_set_errno(err, errno, "data_dir %s", data_dir);
+	if (statvfs(dir, &v) < 0)
+		return err_set_errno(err, errno, "repository_dir %s", dir);
 	if ((uint64_t)v.f_bavail * v.f_frsize < GW_REPO_DISK_MIN ||
 	    (v.f_files && v.f_favail < 1000))
 		return err_set(err, ERR_UNAVAILABLE,
@@ -177,14 +177,137 @@ gw_repo_check_space(const char *data_dir, struct err **err)
 }
 
 void
-gw_repo_remove_owner(const char *data_dir, const char *owner)
+gw_repo_remove_owner(const char *dir, const char *owner)
 {
-	auto_free char *dir = NULL;
+	auto_free char *path = NULL;
 
 	MUST(id_is_valid(owner));
-	dir = xasprintf("%s/repos/%s", data_dir, owner);
-	remove_tree(dir);
+	path = xasprintf("%s/%s", dir, owner);
+	remove_tree(path);
 }
+
+/* Under another name first: nobody ever sees half a repository. */
+void
+gw_repo_remove(const char *path)
+{
+	auto_free char *gone = xasprintf("%s.gone", path);
+
+	if (rename(path, gone) == 0)
+		remove_tree(gone);
+}
+
+int
+gw_repo_lock(int *fd, const char *path, bool exclusive, struct err **err)
+{
+	auto_free char *name = xasprintf("%s/lock", path);
+	auto_close int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct stat have, there;
+
+	if (lock < 0)
+		return err_set(err, ERR_NOTFOUND, "there is no such repository");
+	if (flock(lock, exclusive ? LOCK_EX | LOCK_NB : LOCK_SH) < 0)
+		return err_set(err, ERR_CONFLICT, "the repository is in use");
+	/* It may have been removed while we waited. */
+	if (fstat(lock, &have) < 0 || stat(name, &there) < 0 || have.st_ino != there.st_ino)
+		return err_set(err, ERR_NOTFOUND, "there is no such repository");
+	if (!exclusive) /* when it was last used: for the cleaner */
+		(void)futimens(lock, NULL);
+	*fd = lock;
+	lock = -1;
+	return 0;
+}
+
+/* --- quota --- */
+
+static _Thread_local uint64_t tree_bytes;
+
+static int
+add_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)path;
+	(void)type;
+	(void)ftw;
+	tree_bytes += (uint64_t)st->st_blocks * 512;
+	return 0;
+}
+
+static uint64_t
+size_of_tree(const char *path)
+{
+	tree_bytes = 0;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): it is safe without FTW_CHDIR */
+	(void)nftw(path, add_entry, 16, FTW_PHYS);
+	return tree_bytes;
+}
+
+bool
+gw_repo_is_claimed(const char *path)
+{
+	auto_free char *mark = xasprintf("%s/claimed", path);
+
+	return access(mark, F_OK) == 0;
+}
+
+int
+gw_repo_check_quota(uint64_t *left, const char *path, uint64_t quota, struct err **err)
+{
+	auto_free char *owner_dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	bool claimed = gw_repo_is_claimed(path);
+	uint64_t used = 0;
+	DIR *d = opendir(owner_dir);
+	struct dirent *e;
+
+	if (!d)
+		return err_set_errno(err, errno, "open the user's repositories");
+	while ((e = readdir(d))) { /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+		auto_free char *repo = xasprintf("%s/%s", owner_dir, e->d_name);
+
+		if (e->d_name[0] != '.' && gw_repo_is_claimed(repo) == claimed)
+			used += size_of_tree(repo);
+	}
+	closedir(d);
+	if (used >= quota)
+		return err_set(err, ERR_DENIED,
+		    "the user's repositories take %llu MiB, as many as repository_quota allows",
+		    (unsigned long long)(used >> 20));
+	*left = quota - used;
+	return 0;
+}
+
+/* --- what runs are made of --- */
+
+static int
+claim(const char *path, struct err **err)
+{
+	auto_free char *mark = xasprintf("%s/claimed", path);
+	auto_close int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd < 0 ? err_set_errno(err, errno, "claim the repository") : 0;
+}
+
+int
+gw_repo_keep(const char *path, const char *sha, const char *ref, const char *const *spaces,
+    size_t n, struct err **err)
+{
+	const char *argv[] = { "git", "-C", path, "update-ref", "--stdin", NULL };
+	auto_buf input = BUF_INIT, out = BUF_INIT;
+	int status, rc = claim(path, err);
+
+	/* HEAD too, so that a clone checks out what it came for. */
+	for (size_t i = 0; i < n; i++) {
+		MUST(strlen(spaces[i]) == GW_REPO_SPACE_LEN);
+		buf_printf(&input, "update refs/namespaces/%s/HEAD %s\n", spaces[i], sha);
+		buf_printf(&input, "update refs/namespaces/%s/%s %s\n", spaces[i], ref, sha);
+	}
+	if (rc == 0 && n > 0)
+		rc = gw_git_run(
+		    &out, &status, argv, buf_str(&input), CHECK_LINE_MAX, READ_TIMEOUT_MS, err);
+	if (rc == 0 && n > 0 && status != 0)
+		return err_set(err, ERR_INTERNAL, "git update-ref: exit status %d", status);
+	return rc;
+}
+
+/* --- reading --- */
 
 bool
 gw_repo_sha_is_valid(const char *sha)

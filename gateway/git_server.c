@@ -11,8 +11,10 @@
 #include "gateway/git_repo.h"
 #include "gateway/handlers.h"
 #include "gateway/inflate.h"
+#include "gateway/limit.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
+#include "gateway/run_token.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +38,9 @@ struct session {
 	const char *service; /* upload-pack | receive-pack */
 	char *path;
 	const char *protocol;
+	char space[GW_REPO_SPACE_LEN + 1]; /* a run's token opened it; "" = its id */
+	uint64_t input_max;
+	int lock; /* held while something is pushed; -1 = none */
 	bool advertise, running, started, out_done, child_done;
 	struct child child;
 	struct loop_io *in_io, *out_io, *err_io, *pid_io;
@@ -162,6 +167,8 @@ session_free(struct session *s)
 	}
 	child_close(&s->child);
 	gw_inflate_free(s->inflate);
+	if (s->lock >= 0)
+		close(s->lock);
 	free(s->piece);
 	free(s->path);
 	buf_free(&s->said);
@@ -246,6 +253,19 @@ start_answer(struct session *s)
 }
 
 static void
+hide_path(struct buf *said, const char *path)
+{
+	const char *id = strrchr(path, '/') + 1;
+	char *at = said->data;
+
+	while (at) {
+		at = strstr(at, id);
+		if (at)
+			memset(at, '*', strlen(id));
+	}
+}
+
+static void
 maybe_finish(struct session *s)
 {
 	struct gw_req *rq = s->rq;
@@ -253,6 +273,8 @@ maybe_finish(struct session *s)
 
 	if (!s->out_done || !s->child_done)
 		return;
+	/* It may name the repository, whose id is nobody's to read. */
+	hide_path(&s->said, s->path);
 	if (s->exit_status != 0)
 		log_info("git ended with an error", LOG_STR("service", s->service),
 		    LOG_I64("status", s->exit_status), LOG_STR("said", buf_str(&s->said)));
@@ -464,6 +486,9 @@ start_child(struct session *s, struct err **err)
 {
 	const char *argv[6];
 	size_t n = 0;
+	const struct gw_git_access access = { .protocol = s->protocol,
+		.space = *s->space ? s->space : NULL,
+		.input_max = s->input_max };
 	int rc;
 
 	argv[n++] = "git";
@@ -475,7 +500,7 @@ start_child(struct session *s, struct err **err)
 	argv[n] = NULL;
 	rc = s->advertise ? 0 : prepare_input(s, err);
 	if (rc == 0)
-		rc = gw_git_spawn(&s->child, argv, !s->advertise, s->protocol, err);
+		rc = gw_git_spawn(&s->child, argv, !s->advertise, &access, err);
 	return rc;
 }
 
@@ -506,25 +531,56 @@ begin(struct session *s)
 	touch(s);
 }
 
+/* What a request asks of which repository. */
+struct door {
+	struct gw_req *rq;
+	const char *service;
+	char *path;
+	char space[GW_REPO_SPACE_LEN + 1]; /* "" unless a run's token names it */
+	bool advertise;
+	uint64_t left; /* bytes that may be pushed */
+	int lock;
+	struct err *err;
+};
+
 static void
-serve(struct gw_req *rq, const char *service, char *path, bool advertise)
+door_free(struct door *d)
 {
+	if (d->lock >= 0)
+		close(d->lock);
+	free(d->path);
+	err_clear(&d->err);
+	free(d);
+}
+
+/* Takes d over. */
+static void
+serve(struct door *d)
+{
+	struct gw_req *rq = d->rq;
 	struct gw_git_server *g = rq->gw->git;
 	struct session *s;
 
 	if (g->nwaiting >= GW_GIT_WAITING_MAX) {
-		free(path);
+		door_free(d);
 		gw_reply_denied(rq, 503);
 		return;
 	}
 	s = xcalloc(1, sizeof(*s));
 	s->rq = rq;
 	s->server = g;
-	s->service = service;
-	s->path = path;
-	s->advertise = advertise;
-	/* Pushing has no newer protocol than the first. */
-	if (strcmp(service, "upload-pack") == 0)
+	s->service = d->service;
+	s->path = steal(&d->path);
+	s->advertise = d->advertise;
+	s->lock = d->lock;
+	d->lock = -1;
+	memcpy(s->space, d->space, sizeof(s->space));
+	if (d->left && d->left < GW_GIT_PUSH_BODY_MAX)
+		s->input_max = d->left;
+	door_free(d);
+	/* Pushing has no newer protocol than the first; and only in that one a fetch gets nothing
+	 * but what it was offered. */
+	if (strcmp(s->service, "upload-pack") == 0 && !*s->space)
 		s->protocol = gw_git_protocol(http_req_header(rq->http, "Git-Protocol"));
 	s->child.pid = s->child.pidfd = s->child.in = s->child.out = s->child.err = -1;
 	rq->op = s;
@@ -540,61 +596,139 @@ serve(struct gw_req *rq, const char *service, char *path, bool advertise)
 	}
 }
 
-/* Path of the repository the route names, NULL when the request was answered. The id must be
- * written as it is: a user's name in its place is no repository. */
+/* Path of the repository the route names, NULL when the request was answered. Its id must be
+ * written as it is, and so its owner's: a user's name in its place is no repository. space gets
+ * what a token in the place of the id opens; NULL: no token will do. */
 static char *
-repo_of(struct gw_req *rq)
+repo_of(struct gw_req *rq, char *space)
 {
-	auto_free char *repo = xstrdup(gw_req_param(rq, "repo"));
-	size_t n = strlen(repo);
+	auto_free char *name = xstrdup(gw_req_param(rq, "repo"));
+	char id[ID_LEN + 1];
+	const char *repo = name;
+	size_t n = strlen(name);
 	struct err *err = NULL;
 	char *path = NULL;
 
-	if (n > 4 && strcmp(repo + n - 4, ".git") == 0)
-		repo[n - 4] = '\0';
+	if (n > 4 && strcmp(name + n - 4, ".git") == 0)
+		name[n - 4] = '\0';
 	else
 		err_set(&err, ERR_INVALID, "the repository's name must end in .git");
 	if (!err && strcmp(gw_req_param(rq, "u"), rq->target.id) != 0)
 		err_set(&err, ERR_NOTFOUND, "there is no such repository");
+	if (!err && space && gw_run_token_open(id, space, name, rq->target.id, rq->gw->keys.run))
+		repo = id;
 	if (!err)
-		(void)!gw_repo_path(&path, rq->gw->cfg->data_dir, rq->target.id, repo, &err);
+		(void)!gw_repo_path(&path, rq->gw->cfg->repository_dir, rq->target.id, repo, &err);
 	if (err)
 		gw_reply_err(rq, &err);
 	return path;
 }
 
+/* NULL when the request was answered. */
+static struct door *
+door_of(struct gw_req *rq, const char *service, bool advertise)
+{
+	struct door *d = xcalloc(1, sizeof(*d));
+	bool push = strcmp(service, "receive-pack") == 0;
+	struct err *err = NULL;
+
+	d->rq = rq;
+	d->service = service;
+	d->advertise = advertise;
+	d->lock = -1;
+	d->path = repo_of(rq, d->space);
+	if (!d->path) {
+		door_free(d);
+		return NULL;
+	}
+	if (push && *d->space)
+		err_set(&err, ERR_DENIED, "a run's token is for reading");
+	else if (!(push && advertise) && !gw_repo_exists(d->path))
+		err_set(&err, ERR_NOTFOUND, "there is no such repository");
+	if (!err)
+		return d;
+	door_free(d);
+	gw_reply_err(rq, &err);
+	return NULL;
+}
+
 /* --- routes --- */
 
-struct ensure {
-	struct gw_req *rq;
-	const char *service;
-	char *path;
-	struct err *err;
-};
+static void
+ready(void *arg)
+{
+	struct door *d = arg;
+	struct gw_req *rq = d->rq;
+
+	gw_req_back(rq);
+	if (d->err) {
+		struct err *err = steal(&d->err);
+
+		door_free(d);
+		gw_reply_err(rq, &err);
+	} else if (rq->gw->stopping) {
+		door_free(d);
+		gw_reply_denied(rq, 503);
+	} else {
+		serve(d);
+	}
+}
+
+static void
+get_ready(struct door *d, const char *name, void (*run)(void *thread_state, void *arg))
+{
+	struct gw_req *rq = d->rq;
+
+	if (gw_req_submit(rq, rq->gw->git_pool, name, run, ready, d))
+		return;
+	door_free(d);
+	gw_reply_denied(rq, 503);
+}
 
 static void
 ensure_run(void *thread_state, void *arg)
 {
-	struct ensure *e = arg;
+	struct door *d = arg;
 
 	(void)thread_state;
-	(void)!gw_repo_ensure(e->path, &e->err);
+	if (gw_repo_ensure(d->path, &d->err) == 0)
+		(void)!gw_repo_check_quota(
+		    &d->left, d->path, (uint64_t)d->rq->gw->cfg->repository_quota, &d->err);
 }
 
 static void
-ensure_done(void *arg)
+push_run(void *thread_state, void *arg)
 {
-	struct ensure *e = arg;
+	struct door *d = arg;
+	const struct gw_config *cfg = d->rq->gw->cfg;
 
-	gw_req_back(e->rq);
-	if (e->err)
-		gw_reply_err(e->rq, &e->err);
-	else if (e->rq->gw->stopping)
-		gw_reply_denied(e->rq, 503);
-	else
-		serve(e->rq, e->service, steal(&e->path), true);
-	free(e->path);
-	free(e);
+	(void)thread_state;
+	if (gw_repo_check_space(cfg->repository_dir, &d->err) == 0 &&
+	    gw_repo_lock(&d->lock, d->path, false, &d->err) == 0)
+		(void)!gw_repo_check_quota(
+		    &d->left, d->path, (uint64_t)cfg->repository_quota, &d->err);
+}
+
+/* Who knows a user's id could make repositories of his without end. False when the request was
+ * answered. */
+static bool
+may_make(struct door *d)
+{
+	struct gw_req *rq = d->rq;
+	int64_t wait;
+	char seconds[32];
+
+	if (gw_repo_exists(d->path))
+		return true;
+	wait = gw_limit_take(rq->gw->repo_peers, rq->peer, clock_mono_ms());
+	if (wait == 0)
+		return true;
+	door_free(d);
+	log_warn("too many new repositories", LOG_STR("address", rq->peer));
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(wait / 1000 + 1));
+	http_reply_header(rq->http, "Retry-After", seconds);
+	gw_reply_denied(rq, 429);
+	return false;
 }
 
 void
@@ -602,47 +736,31 @@ gw_git_info_refs(struct gw_req *rq)
 {
 	const char *name = gw_req_query(rq, "service", 0);
 	const char *service = name ? gw_git_service(name) : NULL;
-	struct ensure *e;
-	char *path;
+	struct door *d;
 
 	if (!service) {
 		gw_reply_text(rq, 400, "service must be git-upload-pack or git-receive-pack\n");
 		return;
 	}
-	path = repo_of(rq);
-	if (!path)
-		return;
-	e = xcalloc(1, sizeof(*e));
-	e->rq = rq;
-	e->service = service;
-	e->path = path;
-	if (!gw_req_submit(rq, rq->gw->git_pool, "create repository", ensure_run, ensure_done, e)) {
-		free(path);
-		free(e);
-		gw_reply_denied(rq, 503);
-	}
+	d = door_of(rq, service, true);
+	if (d && strcmp(service, "upload-pack") == 0)
+		serve(d);
+	else if (d && may_make(d))
+		get_ready(d, "create repository", ensure_run);
 }
 
 void
 gw_git_rpc(struct gw_req *rq)
 {
 	const char *service = gw_git_service(strrchr(http_req_path(rq->http), '/') + 1);
-	char *path = repo_of(rq);
-	struct err *err = NULL;
+	struct door *d;
 
 	MUST(service); /* the route says so */
-	if (!path)
-		return;
-	if (!gw_repo_exists(path))
-		err_set(&err, ERR_NOTFOUND, "there is no such repository");
-	else if (strcmp(service, "receive-pack") == 0)
-		(void)!gw_repo_check_space(rq->gw->cfg->data_dir, &err);
-	if (err) {
-		free(path);
-		gw_reply_err(rq, &err);
-		return;
-	}
-	serve(rq, service, path, false);
+	d = door_of(rq, service, false);
+	if (d && strcmp(service, "upload-pack") == 0)
+		serve(d);
+	else if (d)
+		get_ready(d, "push", push_run);
 }
 
 struct raw {
@@ -683,7 +801,7 @@ raw_done(void *arg)
 void
 gw_git_raw(struct gw_req *rq)
 {
-	char *path = repo_of(rq);
+	char *path = repo_of(rq, NULL);
 	struct raw *r;
 
 	if (!path)

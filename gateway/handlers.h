@@ -112,6 +112,10 @@ int gw_api_maintenance_get(struct gw_req *rq, struct db *db, struct err **err);
 int gw_api_maintenance_on(struct gw_req *rq, struct db *db, struct err **err);
 int gw_api_maintenance_off(struct gw_req *rq, struct db *db, struct err **err);
 
+/* api_transfer.c */
+void gw_api_export(struct gw_req *rq);
+void gw_api_import(struct gw_req *rq);
+
 /* api_badge.c */
 void gw_api_badge(struct gw_req *rq);
 

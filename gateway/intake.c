@@ -103,6 +103,10 @@ parse_variables(struct gw_intake *out, const json_t *body, struct err **err)
 			return err_set(err, ERR_INVALID,
 			    "variables: every name must have at least one letter and every value "
 			    "must be text");
+		if (strncmp(name, GW_OWN_VARIABLES, strlen(GW_OWN_VARIABLES)) == 0)
+			return err_set(err, ERR_INVALID,
+			    "variables: names that begin with " GW_OWN_VARIABLES
+			    " are the server's own");
 	}
 	out->variables = map;
 	return 0;
@@ -338,14 +342,12 @@ static void
 fill_environment(struct gw_pairs *env, const struct gw_intake *in, const struct gw_ref *ref,
     const char *public_url)
 {
-	auto_free char *url = xasprintf("%s/repos/%s.git", public_url, in->repo_path);
 	auto_free char *host = NULL;
 	auto_free char *port = NULL;
 
-	split_url(&host, &port, url);
+	split_url(&host, &port, public_url);
 	gw_pairs_add(env, "CI", "true");
 	gw_pairs_add(env, "AGOLA_SSHPRIVKEY", "");
-	gw_pairs_add(env, "AGOLA_REPOSITORY_URL", url);
 	gw_pairs_add(env, "AGOLA_GIT_HOST", host);
 	gw_pairs_add(env, "AGOLA_GIT_PORT", *port ? port : "22");
 	gw_pairs_add(env, "AGOLA_GIT_REF_TYPE", ref->type);

@@ -17,6 +17,7 @@
 #define GW_REF_MAX 250        /* bytes of a ref */
 #define GW_MESSAGE_MAX 16384  /* bytes of a commit message */
 #define GW_VARIABLES_MAX 1000
+#define GW_OWN_VARIABLES "millrace." /* names that no user can give a variable */
 #define GW_SETUP_ERROR_NAME "Setup Error"
 
 /* Name and value pairs; both malloc'ed. */
@@ -64,7 +65,7 @@ struct gw_origin {
 	char *group;         /* /user/<id>/<branch|tag|pr>/<escaped name> */
 	char *cache_group;   /* <user id>-<repo uuid> */
 	struct gw_pairs annotations;
-	struct gw_pairs environment; /* the static one of every task */
+	struct gw_pairs environment; /* the static one of every task; without what to clone from */
 };
 void gw_origin_init(struct gw_origin *o, const struct gw_intake *in, const struct gw_ref *ref,
     const char *user_id, const char *public_url);

@@ -65,8 +65,10 @@ gw_keys_load(struct gw_keys *out, const struct gw_config *cfg, struct err **err)
 		derive(out->state, key, "millrace login state");
 		rc = read_key(key, "secret_key", cfg->secret_key_file, cfg->data_dir, err);
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		derive(out->seal, key, "millrace gateway seal");
+		derive(out->run, key, "millrace run token");
+	}
 	explicit_bzero(key, sizeof(key));
 	return rc;
 }

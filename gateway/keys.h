@@ -20,6 +20,7 @@ struct gw_keys {
 	uint8_t csrf[CRYPTO_KEY_LEN];    /* CSRF cookies */
 	uint8_t state[CRYPTO_KEY_LEN];   /* states of OAuth2 */
 	uint8_t seal[CRYPTO_KEY_LEN];    /* values in the database */
+	uint8_t run[CRYPTO_KEY_LEN];     /* tokens of runs (run_token.h) */
 };
 int gw_keys_load(struct gw_keys *out, const struct gw_config *cfg, struct err **err) MUSTCHECK;
 void gw_keys_wipe(struct gw_keys *keys);

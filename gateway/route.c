@@ -263,6 +263,12 @@ const struct gw_route gw_routes[] = {
 	{ HTTP_DELETE, GW_API "/maintenance/{svc}", GW_AUTH_FORCED, GW_ROLE_ADMIN, 401,
 	    .outside = true, .work = gw_api_maintenance_off,
 	    .help = "Ends a service's maintenance." },
+	{ HTTP_GET, GW_API "/export/{svc}", GW_AUTH_FORCED, GW_ROLE_ADMIN, 401, .outside = true,
+	    .audited = true, .handle = gw_api_export,
+	    .help = "All that a service holds, one JSON object per line." },
+	{ HTTP_POST, GW_API "/import/{svc}", GW_AUTH_FORCED, GW_ROLE_ADMIN, 401,
+	    .body_max = GW_IMPORT_BODY_MAX, .outside = true, .handle = gw_api_import,
+	    .help = "Replaces all that a service in maintenance holds by an export." },
 	/* misc */
 	{ HTTP_GET, GW_API "/version", GW_AUTH_NONE, GW_ROLE_ANY, 403, .outside = true,
 	    .handle = gw_api_version, .help = "Name and version of the service." },

@@ -17,6 +17,7 @@
 
 #define GW_API "/api/v1alpha"
 #define GW_API_BODY_MAX (1u << 20)
+#define GW_IMPORT_BODY_MAX (512u << 20)
 #define GW_ROUTE_PARAMS_MAX 5
 
 struct gw_req;

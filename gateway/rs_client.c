@@ -11,6 +11,7 @@
 
 #define PEER "gateway"
 #define CALL_MS 10000
+#define WHOLE_MS 600000      /* a call about all that the runservice holds */
 #define DISCONNECTED_MS 3000 /* a call while there is no connection */
 #define RETRY_PAUSE_MS 250
 
@@ -280,6 +281,41 @@ gw_rs_log_delete(struct gw_rs *rs, const Millrace__LogDeleteRequest *q, gw_rs_fn
 {
 	return send_message(
 	    rs, "log.delete", &q->base, &millrace__empty__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_dump_read(struct gw_rs *rs, const char *id, uint64_t offset, gw_rs_fn fn, void *arg)
+{
+	Millrace__DumpReadRequest q = MILLRACE__DUMP_READ_REQUEST__INIT;
+
+	q.id = text(id);
+	q.offset = offset;
+	return send_message(rs, "dump.read", &q.base, &millrace__dump_read_reply__descriptor,
+	    id ? CALL_MS : WHOLE_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_load_write(struct gw_rs *rs, const char *id, uint64_t offset, const void *p, size_t n,
+    gw_rs_fn fn, void *arg)
+{
+	Millrace__LoadWriteRequest q = MILLRACE__LOAD_WRITE_REQUEST__INIT;
+
+	q.id = text(id);
+	q.offset = offset;
+	q.data.data = (uint8_t *)(uintptr_t)p;
+	q.data.len = n;
+	return send_message(
+	    rs, "load.write", &q.base, &millrace__empty__descriptor, CALL_MS, fn, arg);
+}
+
+struct gw_rs_call *
+gw_rs_load_commit(struct gw_rs *rs, const char *id, gw_rs_fn fn, void *arg)
+{
+	Millrace__LoadCommitRequest q = MILLRACE__LOAD_COMMIT_REQUEST__INIT;
+
+	q.id = text(id);
+	return send_message(
+	    rs, "load.commit", &q.base, &millrace__empty__descriptor, WHOLE_MS, fn, arg);
 }
 
 struct gw_rs_call *

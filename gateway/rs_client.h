@@ -58,6 +58,13 @@ struct gw_rs_call *gw_rs_log_read(
 /* -> Millrace__Empty */
 struct gw_rs_call *gw_rs_log_delete(
     struct gw_rs *rs, const Millrace__LogDeleteRequest *q, gw_rs_fn fn, void *arg);
+/* -> Millrace__DumpReadReply; id NULL begins an export */
+struct gw_rs_call *gw_rs_dump_read(
+    struct gw_rs *rs, const char *id, uint64_t offset, gw_rs_fn fn, void *arg);
+/* -> Millrace__Empty, both */
+struct gw_rs_call *gw_rs_load_write(struct gw_rs *rs, const char *id, uint64_t offset,
+    const void *p, size_t n, gw_rs_fn fn, void *arg);
+struct gw_rs_call *gw_rs_load_commit(struct gw_rs *rs, const char *id, gw_rs_fn fn, void *arg);
 /* Secrets and variables. -> SecretListReply, Secret, Empty; VariableListReply, Variable, Empty */
 struct gw_rs_call *gw_rs_secret_list(
     struct gw_rs *rs, const Millrace__ScopeListRequest *q, gw_rs_fn fn, void *arg);

@@ -374,3 +374,19 @@ gw_run_spec_setup_error(const struct gw_origin *origin, const char *errors)
 	spec->setup_errors = lines(&spec->n_setup_errors, errors);
 	return spec;
 }
+
+void
+gw_run_spec_add_environment(Millrace__RunSpec *spec, const char *name, const char *variable)
+{
+	for (size_t i = 0; i < spec->n_tasks; i++) {
+		Millrace__TaskSpec *t = spec->tasks[i];
+		Millrace__EnvVar *e = NEW(Millrace__EnvVar, MILLRACE__ENV_VAR__INIT);
+
+		e->name = xstrdup(name);
+		e->value = NEW(Millrace__Value, MILLRACE__VALUE__INIT);
+		e->value->variable = xstrdup(variable);
+		t->environment =
+		    xreallocarray(t->environment, t->n_environment + 1, sizeof(*t->environment));
+		t->environment[t->n_environment++] = e;
+	}
+}

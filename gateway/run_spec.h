@@ -15,5 +15,7 @@ Millrace__RunSpec *gw_run_spec_new(const struct rundef_run *run, const struct gw
     const struct rundef_ref *ref, const char *warnings);
 /* The visible run of a broken or missing definition; errors: one per line. */
 Millrace__RunSpec *gw_run_spec_setup_error(const struct gw_origin *origin, const char *errors);
+/* All tasks get an environment variable whose value is a run variable. */
+void gw_run_spec_add_environment(Millrace__RunSpec *spec, const char *name, const char *variable);
 
 #endif

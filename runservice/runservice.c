@@ -19,6 +19,7 @@
 #include "runservice/secrets.h"
 #include "runservice/store.h"
 #include "runservice/sweep.h"
+#include "runservice/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -154,13 +155,26 @@ rs_on_lost(struct rs *rs)
 	rs_executors_clear(rs->executors);
 }
 
+static void
+begin_term(struct rs *rs)
+{
+	rs_on_lost(rs);
+	if (rs->leader)
+		rs_leader_again(rs->leader);
+}
+
 void
 rs_on_doubt(struct rs *rs)
 {
 	log_warn("a commit was not answered; reading everything again");
-	rs_on_lost(rs);
-	if (rs->leader)
-		rs_leader_again(rs->leader);
+	begin_term(rs);
+}
+
+void
+rs_on_replaced(struct rs *rs)
+{
+	log_info("all rows were replaced; reading everything again");
+	begin_term(rs);
 }
 
 /* --- start --- */
@@ -318,6 +332,7 @@ make_parts(struct rs *rs)
 	rs->logs = rs_logs_new(rs);
 	rs->sweep = rs_sweep_new(rs);
 	rs->retention = rs_retention_new(rs);
+	rs->transfer = rs_transfer_new(rs);
 }
 
 static int
@@ -327,6 +342,7 @@ listen_rpc(struct rs *rs, struct err **err)
 		const struct rpc_method *list;
 		size_t n;
 	} tables[] = { { rs_rpc_gateway, rs_rpc_gateway_len }, { rs_rpc_scopes, rs_rpc_scopes_len },
+		{ rs_rpc_transfer, rs_rpc_transfer_len },
 		{ rs_rpc_executor, rs_rpc_executor_len } };
 	struct rpc_method *methods = NULL;
 	size_t n = 0;
@@ -431,6 +447,7 @@ rs_stop(void *state)
 	}
 	rpc_server_free(rs->rpc);
 	http_server_free(rs->http);
+	rs_transfer_free(rs->transfer);
 	rs_retention_free(rs->retention);
 	rs_sweep_free(rs->sweep);
 	rs_logs_free(rs->logs);

@@ -29,6 +29,7 @@ struct rs_dispatch;
 struct rs_logs;
 struct rs_sweep;
 struct rs_retention;
+struct rs_transfer;
 
 #define RS_QUEUE_MAX 20000 /* jobs of one pool; more are answered ERR_UNAVAILABLE */
 
@@ -52,6 +53,7 @@ struct rs {
 	struct rs_logs *logs;
 	struct rs_sweep *sweep;
 	struct rs_retention *retention;
+	struct rs_transfer *transfer;
 	int64_t epoch; /* of our leadership; 0 while we do not lead */
 	bool serving;  /* we lead and the state in memory is that of the database */
 	bool stopping;
@@ -97,6 +99,8 @@ void rs_on_lost(struct rs *rs);
 /* A commit's outcome is unknown, so what is in memory may no longer be what the rows say: a new
  * term begins, which voids what is under way and reads everything again. */
 void rs_on_doubt(struct rs *rs);
+/* An import put other rows in the place of all there were; likewise. */
+void rs_on_replaced(struct rs *rs);
 /* NULL err when requests may be served; else answers and returns false. */
 bool rs_serving(struct rs *rs, struct rpc_call *call);
 void rs_fail(struct rpc_call *call, enum err_code code, const char *msg);

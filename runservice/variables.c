@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define VARIABLES_MAX 1000 /* of one run */
+#define VARIABLES_MAX 1200 /* of one run: a user's, and two of the gateway's for each run */
 
 /* --- the request --- */
 

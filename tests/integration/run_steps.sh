@@ -146,6 +146,7 @@ runs:
         steps:
           - clone:
           - run: cat message
+          - run: printf '%s\n' "$AGOLA_REPOSITORY_URL" "${AGOLA_REPOSITORY_URL##*/}" "$MILLRACE_REPOSITORY_TOKEN"; git remote -v; echo "${#MILLRACE_REPOSITORY_TOKEN}"
       - name: save
         runtime: {containers: [{image: debian:bookworm, user: nobody}]}
         working_dir: /tmp/w
@@ -194,6 +195,9 @@ echo "from the repository" >"$T/workspace/message"
 directrun workspace
 tap_is "a run with clone, save and restore succeeds" "$RUN_STATUS" 0
 tap_is "clone brings the pushed tree" "$(step_log "$RUN" clone 1 | tr -d '\r')" "from the repository"
+token='[0-9a-f]{60}'
+tap_is "the clone's token is masked, by itself and in its URL" "$(for i in 0 2; do step_log "$RUN" clone "$i"; done | grep -cE "$token")" 0
+tap_is "it was there" "$(step_log "$RUN" clone 2 | tr -d '\r' | tail -n 1)" 216
 tap_is "restore brings what was saved by name, with modes and links" "$(step_log "$RUN" restore 1 | tr -d '\r')" ".
 ./more
 ./more/empty

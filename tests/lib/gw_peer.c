@@ -293,6 +293,55 @@ on_log_delete(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 		rpc_reply(call, NULL, 0);
 }
 
+static void
+on_dump_read(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
+{
+	struct gwp_fake *f = fake_of(arg);
+	Millrace__DumpReadRequest *q = millrace__dump_read_request__unpack(NULL, len, body);
+	Millrace__DumpReadReply r = MILLRACE__DUMP_READ_REPLY__INIT;
+	char id[] = GWP_TASK;
+	size_t left;
+
+	assert_non_null(q);
+	assert_true(q->offset == 0 || (q->id && strcmp(q->id, id) == 0));
+	left = strlen(f->dump_text) - q->offset;
+	r.id = id;
+	r.data.data = (uint8_t *)(uintptr_t)f->dump_text + q->offset;
+	r.data.len = left < f->log_step ? left : f->log_step;
+	r.end = r.data.len == left;
+	millrace__dump_read_request__free_unpacked(q, NULL);
+	if (!refuses(f, call, "dump.read"))
+		reply_with(call, &r.base);
+}
+
+static void
+on_load_write(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
+{
+	struct gwp_fake *f = fake_of(arg);
+	Millrace__LoadWriteRequest *q = millrace__load_write_request__unpack(NULL, len, body);
+
+	assert_non_null(q);
+	if (q->offset == 0)
+		buf_clear(&f->loaded);
+	assert_int_equal(q->offset, f->loaded.len);
+	buf_append(&f->loaded, q->data.data, q->data.len);
+	millrace__load_write_request__free_unpacked(q, NULL);
+	if (!refuses(f, call, "load.write"))
+		rpc_reply(call, NULL, 0);
+}
+
+static void
+on_load_commit(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
+{
+	struct gwp_fake *f = fake_of(arg);
+
+	(void)body;
+	(void)len;
+	f->committed = true;
+	if (!refuses(f, call, "load.commit"))
+		rpc_reply(call, NULL, 0);
+}
+
 /* Of secrets and variables there are none, and all that is asked for is done. */
 static void
 on_scope(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
@@ -320,6 +369,9 @@ static const struct rpc_method methods[] = {
 	{ "task.approve", on_approve, 0 },
 	{ "log.read", on_log_read, 0 },
 	{ "log.delete", on_log_delete, 0 },
+	{ "dump.read", on_dump_read, 0 },
+	{ "load.write", on_load_write, 0 },
+	{ "load.commit", on_load_commit, 0 },
 	{ "secret.list", on_scope, 0 },
 	{ "secret.delete", on_scope, 0 },
 	{ "variable.list", on_scope, 0 },
@@ -396,7 +448,7 @@ gwp_setup(void **state)
 	assert_non_null(mkdtemp(f->dir));
 	write_file(f->dir, "key", KEY "\n");
 	f->loop = loop_new();
-	f->rs.log_text = "";
+	f->rs.log_text = f->rs.dump_text = "";
 	f->rs.log_step = 1 << 18;
 	gwp_fake_start(f);
 	f->cfg = (struct gw_config){ .listen = xstrdup("127.0.0.1:0"),
@@ -406,6 +458,8 @@ gwp_setup(void **state)
 		.rpc_key_file = xasprintf("%s/key", f->dir),
 		.admin_token = xstrdup(GWP_ADMIN),
 		.data_dir = xasprintf("%s/data", f->dir),
+		.repository_dir = xasprintf("%s/data/repos", f->dir),
+		.repository_quota = 1 << 30,
 		.db_threads = 2,
 		.session_ms = 3600000 };
 	start_gateway(f);
@@ -423,6 +477,7 @@ fake_fini(struct gwp_fake *rs)
 		millrace__run_list_request__free_unpacked(rs->list, NULL);
 	if (rs->log)
 		millrace__log_read_request__free_unpacked(rs->log, NULL);
+	buf_free(&rs->loaded);
 	free(rs->action);
 	free(rs->user);
 }
@@ -443,6 +498,7 @@ gwp_teardown(void **state)
 	free(f->cfg.rpc_key_file);
 	free(f->cfg.admin_token);
 	free(f->cfg.data_dir);
+	free(f->cfg.repository_dir);
 	free(f->user_id);
 	free(f->token);
 	assert_int_equal(system(cmd), 0); /* NOLINT(cert-env33-c): a test */

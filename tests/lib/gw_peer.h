@@ -39,8 +39,11 @@ struct gwp_fake {
 	const char *log_text;       /* whole log */
 	const char *setup_text;     /* whole log of the setup; NULL: the task has none yet */
 	bool log_ended;
-	size_t log_step; /* bytes given at a time */
-	unsigned nruns;  /* runs that exist, numbered from 1 */
+	size_t log_step;       /* bytes given at a time */
+	unsigned nruns;        /* runs that exist, numbered from 1 */
+	const char *dump_text; /* what an export gives, in pieces of log_step */
+	struct buf loaded;     /* what was written for an import */
+	bool committed;
 };
 
 struct gwp {

@@ -399,6 +399,45 @@ token_logins(void **state)
 	assert_int_equal(json_array_size(left), 2);
 }
 
+/* Both services' data, out of the gateway and in again. */
+static void
+export_and_import(void **state)
+{
+	struct gwp *f = *state;
+	auto_clp x = client(f), admin = { .gw = f, .token = GWP_ADMIN };
+	auto_free char *file = xasprintf("%s/export", f->dir), *runs = xmalloc((1u << 20) + 1);
+
+	CLP(&x, "org", "create", "-n", "acme");
+	CLP(&x, "export", "--service", "configstore");
+	clp_expect(&x, 1, "", "it takes the administrator's token");
+	CLP(&admin, "export", "--service", "configstore", "--out", file);
+	clp_expect(&admin, 0, "", "");
+	CLP(&x, "org", "delete", "-n", "acme");
+	clp_expect(&x, 0, "", "");
+	CLP(&admin, "import", "--service", "configstore", "--in", file);
+	clp_expect(&admin, 1, "", "put the configstore into maintenance first");
+	CLP(&admin, "maintenance", "enable", "--service", "configstore");
+	CLP(&admin, "import", "--service", "configstore", "--in", file);
+	clp_expect(&admin, 0, "", "configstore: imported");
+	CLP(&admin, "maintenance", "disable", "--service", "configstore");
+	gwp_restart(f); /* what it read of the flags */
+	CLP(&x, "org", "list");
+	clp_expect(&x, 0, "acme", "");
+
+	memset(runs, 'x', 1u << 20);
+	runs[1u << 20] = '\0';
+	f->rs.dump_text = runs;
+	CLP(&admin, "export", "--service", "runservice");
+	clp_expect(&admin, 0, runs, "");
+	assert_int_equal(admin.out.len, 1u << 20);
+	CLP(&admin, "maintenance", "enable", "--service", "runservice");
+	admin.input = runs;
+	CLP(&admin, "import", "--service", "runservice");
+	clp_expect(&admin, 0, "", "runservice: imported");
+	assert_int_equal(f->rs.loaded.len, 1u << 20);
+	assert_true(f->rs.committed);
+}
+
 /* --- the other name, and what is wrong --- */
 
 static void
@@ -451,8 +490,6 @@ wrong_use(void **state)
 	x.token = "nosuchtoken";
 	CLP(&x, "org", "list");
 	clp_expect(&x, 1, "", "use \"millrace login\"");
-	CLP(&x, "export", "--service", "configstore");
-	clp_expect(&x, 1, "", "export");
 	CLP(&x, "man", "org", "list");
 	clp_expect(&x, 0, ".TH MILLRACE\\-ORG\\-LIST 1", "");
 	CLP(&x, "man", "org");
@@ -475,6 +512,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(users, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(secrets, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(maintenance, gwp_setup, gwp_teardown),
+		cmocka_unit_test_setup_teardown(export_and_import, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(logins, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(token_logins, gwp_setup, gwp_teardown),
 		cmocka_unit_test_setup_teardown(as_agola, gwp_setup, gwp_teardown),

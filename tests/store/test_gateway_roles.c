@@ -256,6 +256,8 @@ who_may_what(void **state)
 		{ "PUT", "/maintenance/none", NULL, { 401, 401, 400, 400, 401, 401, 401 } },
 		{ "DELETE", "/maintenance/configstore", NULL,
 		    { 401, 401, 400, 400, 401, 401, 401 } },
+		{ "GET", "/export/none", NULL, { 401, 401, 400, 400, 401, 401, 401 } },
+		{ "POST", "/import/none", "x", { 401, 401, 400, 400, 401, 401, 401 } },
 		{ "GET", "/user/orgs", NULL, { 401, 401, 403, 200, 200, 200, 200 } },
 		{ "GET", "/user/org_invitations", NULL, { 401, 401, 403, 200, 200, 200, 200 } },
 		{ "PUT", "/user/org_invitations/publicorg/actions", "{\"action_type\":\"accept\"}",

@@ -212,8 +212,12 @@ runs_carry_their_origin(void **state)
 	assert_string_equal(o.group, "/user/" USER "/branch/feature%2Fx");
 	assert_string_equal(o.cache_group, USER "-" REPO);
 	assert_string_equal(gw_pairs_get(&o.environment, "CI"), "true");
-	assert_string_equal(gw_pairs_get(&o.environment, "AGOLA_REPOSITORY_URL"),
-	    "http://ci.example.org:8000/repos/" USER "/" REPO ".git");
+	/* What a run clones with is its own secret, and the repository's id nobody's. */
+	assert_null(gw_pairs_get(&o.environment, "AGOLA_REPOSITORY_URL"));
+	for (size_t i = 0; i < o.environment.n; i++)
+		assert_null(strstr(o.environment.list[i].value, REPO));
+	for (size_t i = 0; i < o.annotations.n; i++)
+		assert_null(strstr(o.annotations.list[i].value, REPO));
 	assert_string_equal(gw_pairs_get(&o.environment, "AGOLA_GIT_HOST"), "ci.example.org");
 	assert_string_equal(gw_pairs_get(&o.environment, "AGOLA_GIT_PORT"), "8000");
 	assert_string_equal(gw_pairs_get(&o.environment, "AGOLA_GIT_REF_TYPE"), "branch");

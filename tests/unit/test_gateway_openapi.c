@@ -97,6 +97,8 @@ static const struct {
 	{ HTTP_GET, "/maintenance/s" },
 	{ HTTP_PUT, "/maintenance/s" },
 	{ HTTP_DELETE, "/maintenance/s" },
+	{ HTTP_GET, "/export/s" },
+	{ HTTP_POST, "/import/s" },
 	/* secrets and variables */
 	{ HTTP_GET, "/projects/x/secrets" },
 	{ HTTP_POST, "/projects/x/secrets" },
@@ -126,8 +128,6 @@ static const struct {
 	{ HTTP_PUT, "/projects/x/runwebhookdeliveries/i/redelivery" },
 	{ HTTP_GET, "/projects/x/commitstatusdeliveries" },
 	{ HTTP_PUT, "/projects/x/commitstatusdeliveries/i/redelivery" },
-	{ HTTP_GET, "/export/s" },
-	{ HTTP_POST, "/import/s" },
 };
 
 static const struct gw_route *

@@ -103,7 +103,7 @@ only_uuids_become_paths(void **state)
 		assert_null(path);
 	}
 	ok(gw_repo_path(&path, "/d", OWNER, REPO, &err), &err);
-	assert_string_equal(path, "/d/repos/" OWNER "/" REPO ".git");
+	assert_string_equal(path, "/d/" OWNER "/" REPO ".git");
 	free(path);
 }
 
@@ -180,7 +180,7 @@ changed(struct fixture *f, const char *text, const char *ref, const char *expect
 }
 #define NEXT(change)                                                                               \
 	"cd w && " change " && git add -A && git -c user.name=n -c user.email=e commit -q "        \
-	"--allow-empty -m x && git push -q -f ../repos/" OWNER "/" REPO                            \
+	"--allow-empty -m x && git push -q -f ../" OWNER "/" REPO                                  \
 	".git HEAD:refs/heads/changes && git rev-parse HEAD"
 
 static void
