@@ -416,8 +416,8 @@ write_file(const char *dir, const char *name, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void
-start_gateway(struct gwp *f)
+void
+gwp_start(struct gwp *f)
 {
 	auto_err err = NULL;
 
@@ -427,10 +427,17 @@ start_gateway(struct gwp *f)
 }
 
 void
-gwp_restart(struct gwp *f)
+gwp_stop(struct gwp *f)
 {
 	gw_stop(f->gw);
-	start_gateway(f);
+	f->gw = NULL;
+}
+
+void
+gwp_restart(struct gwp *f)
+{
+	gwp_stop(f);
+	gwp_start(f);
 }
 
 int
@@ -462,7 +469,7 @@ gwp_setup(void **state)
 		.repository_quota = 1 << 30,
 		.db_threads = 2,
 		.session_ms = 3600000 };
-	start_gateway(f);
+	gwp_start(f);
 	*state = f;
 	return 0;
 }

@@ -64,7 +64,9 @@ struct gwp_answer {
 /* cmocka's set-up and tear-down: *state is a struct gwp. The schema is dropped first. */
 int gwp_setup(void **state);
 int gwp_teardown(void **state);
-/* The gateway anew, after a change of f->cfg. */
+/* The gateway alone; gwp_start() with what f->cfg is by then. */
+void gwp_stop(struct gwp *f);
+void gwp_start(struct gwp *f);
 void gwp_restart(struct gwp *f);
 void gwp_fake_start(struct gwp *f);
 /* Answers a log read from log_text as far as it is there; holds it otherwise. */

@@ -374,6 +374,7 @@ until_sql(struct gwp *f, const char *query, const char *want)
 #define ALL                                                                                        \
 	"select string_agg(name, ' ' order by name) from (select name from runservice.secrets "    \
 	"union all select name from runservice.variables) x"
+#define DROPPED "select count(*) from gateway.dropped_scopes"
 
 /* Also when the runservice is away at that moment, and below a group that is deleted. */
 static void
@@ -387,17 +388,20 @@ what_is_deleted_is_dropped(void **state)
 	gwp_expect(f, "POST", ROOT "/secrets", t, S("root", "x"), 201, NULL);
 	gwp_expect(f, "DELETE", PROJECT, t, NULL, 204, NULL);
 	until_sql(f, ALL, "group root");
+	until_sql(f, DROPPED, "0"); /* the gateway has the answer, too */
 	stop_runservice();
 	gwp_expect(f, "DELETE", GROUP, t, NULL, 204, NULL);
-	until_sql(f, "select count(*) from gateway.dropped_scopes", "1");
+	until_sql(f, DROPPED, "1");
 	start_runservice(f);
 	until_sql(f, ALL, "root");
+	until_sql(f, DROPPED, "0");
 	/* Of a gateway that ended before it could say so. */
+	gwp_stop(f);
 	sql("delete from gateway.users where name = 'bob'");
-	until_sql(f, "select count(*) from gateway.dropped_scopes", "1");
-	gwp_restart(f);
+	until_sql(f, DROPPED, "1");
+	gwp_start(f);
 	until_sql(f, "select count(*) from runservice.secrets", "0");
-	until_sql(f, "select count(*) from gateway.dropped_scopes", "0");
+	until_sql(f, DROPPED, "0");
 }
 
 int
