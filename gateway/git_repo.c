@@ -196,15 +196,11 @@ gw_repo_remove(const char *path)
 		remove_tree(gone);
 }
 
-int
-gw_repo_lock(int *fd, const char *path, bool exclusive, struct err **err)
+static int
+take_lock(int lock, const char *name, bool exclusive, struct err **err)
 {
-	auto_free char *name = xasprintf("%s/lock", path);
-	auto_close int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	struct stat have, there;
 
-	if (lock < 0)
-		return err_set(err, ERR_NOTFOUND, "there is no such repository");
 	if (flock(lock, exclusive ? LOCK_EX | LOCK_NB : LOCK_SH) < 0)
 		return err_set(err, ERR_CONFLICT, "the repository is in use");
 	/* It may have been removed while we waited. */
@@ -212,9 +208,24 @@ gw_repo_lock(int *fd, const char *path, bool exclusive, struct err **err)
 		return err_set(err, ERR_NOTFOUND, "there is no such repository");
 	if (!exclusive) /* when it was last used: for the cleaner */
 		(void)futimens(lock, NULL);
-	*fd = lock;
-	lock = -1;
 	return 0;
+}
+
+int
+gw_repo_lock(int *fd, const char *path, bool exclusive, struct err **err)
+{
+	auto_free char *name = xasprintf("%s/lock", path);
+	int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int rc;
+
+	if (lock < 0)
+		return err_set(err, ERR_NOTFOUND, "there is no such repository");
+	rc = take_lock(lock, name, exclusive, err);
+	if (rc < 0)
+		close(lock);
+	else
+		*fd = lock;
+	return rc;
 }
 
 /* --- quota --- */

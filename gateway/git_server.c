@@ -17,6 +17,7 @@
 #include "gateway/run_token.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -725,7 +726,7 @@ may_make(struct door *d)
 		return true;
 	door_free(d);
 	log_warn("too many new repositories", LOG_STR("address", rq->peer));
-	snprintf(seconds, sizeof(seconds), "%lld", (long long)(wait / 1000 + 1));
+	snprintf(seconds, sizeof(seconds), "%" PRId64, wait / 1000 + 1);
 	http_reply_header(rq->http, "Retry-After", seconds);
 	gw_reply_denied(rq, 429);
 	return false;

@@ -70,6 +70,22 @@ unlink_wait(struct gw_feed_wait *w)
 		w->read->last = w->link;
 }
 
+/* The first wait, NULL when there is none; free() it. */
+static struct gw_feed_wait *
+pop_wait(struct read *r)
+{
+	struct gw_feed_wait *w = r->first;
+
+	if (!w)
+		return NULL;
+	r->first = w->next;
+	if (w->next)
+		w->next->link = &r->first;
+	else
+		r->last = &r->first;
+	return w;
+}
+
 static void
 free_read(struct read *r)
 {
@@ -81,15 +97,12 @@ void
 gw_feed_free(struct gw_feed *f)
 {
 	struct read *next;
+	struct gw_feed_wait *w;
 
 	for (struct read *r = f ? f->reads : NULL; r; r = next) {
 		next = r->next;
-		while (r->first) {
-			struct gw_feed_wait *w = r->first;
-
-			unlink_wait(w);
+		while ((w = pop_wait(r)))
 			free(w);
-		}
 		gw_rs_cancel(r->call);
 		free_read(r);
 	}
@@ -112,16 +125,15 @@ static void
 answered(const void *reply, struct err **err, void *arg)
 {
 	struct read *r = arg;
+	struct gw_feed_wait *w;
 
 	r->call = NULL;
 	unlink_read(r); /* who reads on begins another */
-	while (r->first) {
-		struct gw_feed_wait *w = r->first;
+	while ((w = pop_wait(r))) {
 		struct err *copy = copy_err(*err);
 		gw_rs_fn fn = w->fn;
 		void *to = w->arg;
 
-		unlink_wait(w);
 		free(w);
 		fn(reply, &copy, to);
 		err_clear(&copy);

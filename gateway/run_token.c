@@ -31,7 +31,8 @@ gw_run_token_open(char repo[ID_LEN + 1], char space[GW_REPO_SPACE_LEN + 1], cons
 	uint8_t sealed[SEALED_LEN];
 	char plain[PLAIN_LEN + 1] = "";
 
-	if (strlen(token) != 2 * SEALED_LEN || crypto_unhex(sealed, SEALED_LEN, token, NULL) < 0 ||
+	if (strlen(token) != 2 * (size_t)SEALED_LEN ||
+	    crypto_unhex(sealed, SEALED_LEN, token, NULL) < 0 ||
 	    crypto_open((uint8_t *)plain, sealed, SEALED_LEN, owner, strlen(owner), key, NULL) < 0)
 		return false;
 	snprintf(repo, ID_LEN + 1, "%.*s", ID_LEN, plain);
