@@ -12,6 +12,7 @@ struct ex_engine {
 	struct loop *loop;
 	struct httpc *http;
 	char *socket;
+	uint64_t outages;
 };
 
 struct ex_call {
@@ -61,6 +62,12 @@ const char *
 ex_engine_socket(const struct ex_engine *e)
 {
 	return e->socket;
+}
+
+uint64_t
+ex_engine_outages(const struct ex_engine *e)
+{
+	return e->outages;
 }
 
 char *
@@ -158,6 +165,7 @@ on_done(struct httpc_response *resp, struct err **err, void *arg)
 	if (*err != NULL) {
 		int code = (*err)->code;
 
+		c->engine->outages += code == ERR_UNAVAILABLE;
 		if (code == ERR_UNAVAILABLE && !c->no_repeat &&
 		    clock_mono_ms() + c->backoff_ms < c->deadline_ms) {
 			loop_timer_start(c->again, c->backoff_ms);
