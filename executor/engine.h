@@ -49,6 +49,8 @@ struct ex_call_options {
 	const char *auth;   /* X-Registry-Auth, NULL = none */
 	int64_t timeout_ms; /* over all repetitions; 0: EX_ENGINE_TIMEOUT_MS */
 	bool no_repeat;
+	/* A 409 says that the engine is still at an earlier call of the same: repeated, too. */
+	bool conflict_passes;
 	/* The body goes here instead of into answer; non-zero aborts with ERR_CANCELED. */
 	int (*on_data)(const void *p, size_t n, void *arg);
 	ex_call_fn done;

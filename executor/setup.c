@@ -540,9 +540,11 @@ replace_container(struct ex_task *t, const struct err *why)
 {
 	auto_free char *name = ex_task_container_name(t, t->setup->at);
 	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", name);
-	const struct ex_call_options opt = {
-		.method = "DELETE", .path = path, .done = on_replaceable, .arg = t
-	};
+	const struct ex_call_options opt = { .method = "DELETE",
+		.path = path,
+		.conflict_passes = true,
+		.done = on_replaceable,
+		.arg = t };
 
 	ex_task_say(t, "Container %u did not start: %s", t->setup->at, err_msg(why));
 	if (t->st->ncontainers > 0)
