@@ -12,6 +12,7 @@ struct ex_engine {
 	struct loop *loop;
 	struct httpc *http;
 	char *socket;
+	uint64_t outages;
 };
 
 struct ex_call {
@@ -23,7 +24,7 @@ struct ex_call {
 	size_t body_len;
 	const char *content_type;
 	int64_t deadline_ms, backoff_ms;
-	bool no_repeat;
+	bool no_repeat, conflict_passes;
 	int (*on_data)(const void *, size_t, void *);
 	ex_call_fn done;
 	void *arg;
@@ -61,6 +62,12 @@ const char *
 ex_engine_socket(const struct ex_engine *e)
 {
 	return e->socket;
+}
+
+uint64_t
+ex_engine_outages(const struct ex_engine *e)
+{
+	return e->outages;
 }
 
 char *
@@ -147,6 +154,17 @@ finish(struct ex_call *c, json_t *answer, struct err **err)
 	done(answer, err, arg);
 }
 
+/* Begins the call again after a while, if that may change its outcome and there is time. */
+static bool
+repeated(struct ex_call *c, bool passing)
+{
+	if (!passing || c->no_repeat || clock_mono_ms() + c->backoff_ms >= c->deadline_ms)
+		return false;
+	loop_timer_start(c->again, c->backoff_ms);
+	c->backoff_ms = c->backoff_ms * 2 < BACKOFF_MAX_MS ? c->backoff_ms * 2 : BACKOFF_MAX_MS;
+	return true;
+}
+
 static void
 on_done(struct httpc_response *resp, struct err **err, void *arg)
 {
@@ -156,18 +174,16 @@ on_done(struct httpc_response *resp, struct err **err, void *arg)
 
 	c->req = NULL;
 	if (*err != NULL) {
-		int code = (*err)->code;
+		bool away = (*err)->code == ERR_UNAVAILABLE;
 
-		if (code == ERR_UNAVAILABLE && !c->no_repeat &&
-		    clock_mono_ms() + c->backoff_ms < c->deadline_ms) {
-			loop_timer_start(c->again, c->backoff_ms);
-			c->backoff_ms =
-			    c->backoff_ms * 2 < BACKOFF_MAX_MS ? c->backoff_ms * 2 : BACKOFF_MAX_MS;
+		c->engine->outages += away;
+		if (repeated(c, away))
 			return;
-		}
 		e = steal(err);
 		err_wrap(&e, "container engine at %s", c->engine->socket);
 	} else if (resp->status >= 400) {
+		if (repeated(c, c->conflict_passes && code_of(resp->status) == ERR_CONFLICT))
+			return;
 		refused(resp, &e);
 	} else if (c->on_data == NULL && resp->body.len > 0 &&
 	           strcmp(buf_str(&resp->body), "OK") != 0) {
@@ -233,6 +249,7 @@ ex_engine_call(struct ex_engine *e, const struct ex_call_options *opt)
 	    clock_mono_ms() + (opt->timeout_ms > 0 ? opt->timeout_ms : EX_ENGINE_TIMEOUT_MS);
 	c->backoff_ms = BACKOFF_MIN_MS;
 	c->no_repeat = opt->no_repeat;
+	c->conflict_passes = opt->conflict_passes;
 	c->on_data = opt->on_data;
 	c->done = opt->done;
 	c->arg = opt->arg;

@@ -29,6 +29,10 @@ struct ex_engine *ex_engine_new(struct loop *loop, struct httpc *http, const cha
 void ex_engine_free(struct ex_engine *e);
 struct httpc *ex_engine_http(struct ex_engine *e);
 const char *ex_engine_socket(const struct ex_engine *e);
+/* How often a call has found the engine away, or was cut off by its end: when the number moved
+ * while a call was under way, what that call came back with may be the engine's death, not its
+ * judgement. */
+uint64_t ex_engine_outages(const struct ex_engine *e);
 /* http://engine/v1.41<path>, malloc'ed. */
 char *ex_engine_url(const char *path);
 
@@ -45,6 +49,8 @@ struct ex_call_options {
 	const char *auth;   /* X-Registry-Auth, NULL = none */
 	int64_t timeout_ms; /* over all repetitions; 0: EX_ENGINE_TIMEOUT_MS */
 	bool no_repeat;
+	/* A 409 says that the engine is still at an earlier call of the same: repeated, too. */
+	bool conflict_passes;
 	/* The body goes here instead of into answer; non-zero aborts with ERR_CANCELED. */
 	int (*on_data)(const void *p, size_t n, void *arg);
 	ex_call_fn done;

@@ -111,6 +111,18 @@ call(struct ex_host *h, const char *method, const char *path, const json_t *body
 
 /* --- the volume --- */
 
+/* An executor that was killed may have begun the removal, which the engine goes on with. */
+static void
+remove_helper(struct ex_host *h, ex_call_fn done)
+{
+	auto_free char *path = xasprintf("/containers/%s?v=1&force=1", h->helper);
+	const struct ex_call_options opt = {
+		.method = "DELETE", .path = path, .conflict_passes = true, .done = done, .arg = h
+	};
+
+	h->call = ex_engine_call(h->ex->engine, &opt);
+}
+
 static void
 on_helper_gone(json_t *a, struct err **err, void *arg)
 {
@@ -129,7 +141,6 @@ static void
 on_filled(json_t *a, struct err **err, void *arg)
 {
 	struct ex_host *h = arg;
-	auto_free char *path = xasprintf("/containers/%s?v=1&force=1", h->helper);
 
 	(void)a;
 	h->call = NULL;
@@ -138,7 +149,7 @@ on_filled(json_t *a, struct err **err, void *arg)
 		answer(h, err);
 		return;
 	}
-	call(h, "DELETE", path, NULL, on_helper_gone);
+	remove_helper(h, on_helper_gone);
 }
 
 static void
@@ -184,9 +195,7 @@ on_old_helper_gone(json_t *a, struct err **err, void *arg)
 static void
 next_helper(struct ex_host *h)
 {
-	auto_free char *path = xasprintf("/containers/%s?v=1&force=1", h->helper);
-
-	call(h, "DELETE", path, NULL, on_old_helper_gone);
+	remove_helper(h, on_old_helper_gone);
 }
 
 /* --- the network --- */

@@ -14,12 +14,15 @@
 #define SPAWN_PATIENCE_MS 10000
 
 /* An engine that died while it started a container cannot start that one any more, only another in
- * its place. */
-#define STARTS_MAX 3
+ * its place. How often that may happen to one task says how long an engine may go on dying, and how
+ * often a container that kills its engine may do so. */
+#define STARTS_CUT_MAX 20
+#define STARTS_REFUSED_MAX 3 /* by an engine that was there all the time */
 
 struct ex_setup {
-	unsigned at;      /* container */
-	unsigned starts;  /* of it, that failed */
+	unsigned at;                  /* container */
+	unsigned cut, refused_starts; /* starts that failed: the engine died, the engine refused */
+	uint64_t outages;             /* of the engine, when the start was asked for */
 	int64_t phase_ms; /* when the phase under way began, for metrics; 0: none is measured */
 	bool main_up, mkdir_sent;
 	struct ex_pulling *pull;
@@ -330,7 +333,7 @@ container_ready(struct ex_task *t)
 {
 	phase_over(t->setup, EX_METER_START);
 	t->setup->at++;
-	t->setup->starts = 0;
+	t->setup->cut = t->setup->refused_starts = 0;
 	next_container(t);
 }
 
@@ -537,14 +540,29 @@ replace_container(struct ex_task *t, const struct err *why)
 {
 	auto_free char *name = ex_task_container_name(t, t->setup->at);
 	auto_free char *path = xasprintf("/containers/%s?force=1&v=1", name);
-	const struct ex_call_options opt = {
-		.method = "DELETE", .path = path, .done = on_replaceable, .arg = t
-	};
+	const struct ex_call_options opt = { .method = "DELETE",
+		.path = path,
+		.conflict_passes = true,
+		.done = on_replaceable,
+		.arg = t };
 
 	ex_task_say(t, "Container %u did not start: %s", t->setup->at, err_msg(why));
 	if (t->st->ncontainers > 0)
 		free(t->st->containers[--t->st->ncontainers]);
 	t->setup->call = ex_engine_call(t->ex->engine, &opt);
+}
+
+/* A start failed: may another container be tried in its place? */
+static bool
+start_again(struct ex_task *t, const struct err *why)
+{
+	struct ex_setup *s = t->setup;
+
+	if (why->code != ERR_INTERNAL)
+		return false;
+	if (ex_engine_outages(t->ex->engine) != s->outages)
+		return ++s->cut < STARTS_CUT_MAX;
+	return ++s->refused_starts < STARTS_REFUSED_MAX;
 }
 
 static void
@@ -555,7 +573,7 @@ on_started(json_t *answer, struct err **err, void *arg)
 
 	(void)answer;
 	s->call = NULL;
-	if (*err != NULL && (*err)->code == ERR_INTERNAL && ++s->starts < STARTS_MAX) {
+	if (*err != NULL && start_again(t, *err)) {
 		replace_container(t, *err);
 	} else if (*err != NULL) {
 		err_wrap(err, "start container %u (%s)", s->at, def_of(t, s->at)->image);
@@ -594,6 +612,7 @@ on_created(json_t *answer, struct err **err, void *arg)
 	phase_over(s, EX_METER_CREATE);
 	if (t->st->ncontainers < EX_CONTAINERS_MAX)
 		t->st->containers[t->st->ncontainers++] = xstrdup(name);
+	s->outages = ex_engine_outages(t->ex->engine);
 	s->call = ex_engine_call(t->ex->engine, &opt);
 }
 
@@ -646,7 +665,7 @@ next_container(struct ex_task *t)
 		return;
 	}
 	s->phase_ms = 0;
-	if (s->at == 0 && s->starts == 0 && adopt(t))
+	if (s->at == 0 && s->cut + s->refused_starts == 0 && adopt(t))
 		return;
 	s->phase_ms = clock_mono_ms();
 	ex_task_say(t, "Starting container %u (%s)", s->at, def_of(t, s->at)->image);

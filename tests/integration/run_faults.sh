@@ -166,6 +166,34 @@ for moment in "Executor" "container 0" "container 1" "working directory"; do
 	tap_is "and its step ran once" "$(step_log "$RUN" task 0)" ran
 done
 
+# An engine that dies again and again while it starts a task's container: no number of deaths makes that the task's failure.
+ENGINE_DEATHS=5
+starts_said() {
+	step_log "$RUN" task setup | grep -c '^Starting container 0' || true
+}
+next_start() {
+	[ "$(starts_said)" -ge "$1" ] || [ -n "$(step_log "$RUN" task 0)" ]
+}
+engine_dies_starting() {
+	local n deaths=0
+	directrun_start setup
+	for ((n = 1; n <= ENGINE_DEATHS; n++)); do
+		wait_for 60 next_start "$n" || true
+		[ "$(starts_said)" -ge "$n" ] || break
+		daemon kill engine
+		daemon start engine
+		deaths=$n
+	done
+	wait_for 60 run_finished "$RUN" || true
+	tap_is "engine killed $deaths times while it starts the container: the run succeeds" "$(run_field "$RUN" .result)" success
+	tap_is "and its step ran once" "$(step_log "$RUN" task 0)" ran
+}
+if daemon pid engine >/dev/null; then
+	engine_dies_starting
+else
+	tap_skip "the engine is killed while it starts a container" "it is not one that the stack has started"
+fi
+
 # A run that comes while the executor is away waits for it.
 daemon stop executor
 directrun_start waits <<'YAML'

@@ -82,6 +82,16 @@ fifo_is_there() {
 	docker_cli exec "$CONTAINER" test -p /w/go
 }
 
+# why_not_well RUN: of a run that did not succeed, what each of its tasks says, as comments.
+why_not_well() {
+	local name
+	[ "$(run_field "$1" .result)" != success ] || return 0
+	run_field "$1" '.tasks[].name' | while read -r name; do
+		task_field "$1" "$name" '"# \(.name): \(tojson)"'
+		step_log "$1" "$name" setup 2>&1 | tail -n 5 | sed 's/^/# set-up log: /' || true
+	done
+}
+
 # writer SEED
 writer() {
 	local n i order=()
@@ -111,6 +121,7 @@ writer() {
 	wait_for 120 run_finished "$RUN" || true
 	tap_ok "seed $1: $SHOTS kills" test "$SHOTS" -ge "$KILLS"
 	tap_is "seed $1: the run succeeds" "$(run_field "$RUN" '"\(.phase) \(.result)"')" "finished success"
+	why_not_well "$RUN"
 	tap_is "seed $1: the log of $((CHUNKS * LINES * 73 / 1000000)) MB is what was written" \
 		"$(step_log "$RUN" writer 0 | sha256sum)" "$(expected | sha256sum)"
 	tap_is "seed $1: the next step ran once" "$(step_log "$RUN" writer 1)" began
@@ -170,6 +181,7 @@ fan_out() {
 	done
 	wait_for 120 run_finished "$RUN" || true
 	tap_is "seed $1: after $SHOTS kills the fan-out succeeds" "$(run_field "$RUN" '"\(.phase) \(.result)"')" "finished success"
+	why_not_well "$RUN"
 	tap_is "seed $1: its files are whole" "$(step_log "$RUN" end 1)" "began
 5"
 	for i in 1 2 3 4; do
