@@ -40,8 +40,10 @@ db_conn_params(struct db_conn_params *out, const char *conninfo, const char *sch
 	if (rc != 0)
 		return rc;
 	MUST(schema == NULL || db_name_ok(schema));
+	/* Statements are written so that one plan fits all values; PostgreSQL's guess that a plan
+	 * for these very values may be better costs it a new plan at each execution. */
 	int n = snprintf(out->options, sizeof(out->options),
-	    "-c statement_timeout=15000 -c lock_timeout=5000 "
+	    "-c statement_timeout=15000 -c lock_timeout=5000 -c plan_cache_mode=force_generic_plan "
 	    "-c idle_in_transaction_session_timeout=30000 -c client_min_messages=warning%s%s%s%s",
 	    schema ? " -c search_path=" : "", schema ? schema : "", settings ? " " : "",
 	    settings ? settings : "");

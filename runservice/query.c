@@ -20,6 +20,7 @@ struct query {
 	size_t nseen;
 	/* list */
 	struct rs_list_query list;
+	bool one_statement, met_active; /* of a list: how it is read, and that this does not do */
 	char *phases, *results;
 	/* found */
 	Millrace__RunState **states;
@@ -300,9 +301,11 @@ list(struct db *db, void *arg, struct err **err)
 		}
 		if (rows[i].state)
 			rc = stored_state(&state, rows[i].state, rows[i].len, rows[i].id, err);
+		else if (q->one_statement)
+			q->met_active = true;
 		else
 			rc = active_state(&state, q, db, rows[i].id, err);
-		if (rc == 0) {
+		if (state) {
 			rs_state_trim(state);
 			add_state(q, state);
 		}
@@ -311,10 +314,19 @@ list(struct db *db, void *arg, struct err **err)
 	return rc;
 }
 
+/* Runs that are over are whole in the list's one statement. The tasks of an active one are read by
+ * further statements, and then all of them have to see the same. */
 static int
 list_work(struct db *db, struct rs_job *job, struct err **err)
 {
-	return db_snapshot_run(db, list, job, err);
+	struct query *q = (struct query *)job;
+	q->one_statement = true;
+	q->met_active = false;
+	int rc = list(db, q, err);
+	if (rc != 0 || !q->met_active)
+		return rc;
+	q->one_statement = false;
+	return db_snapshot_run(db, list, q, err);
 }
 
 static void

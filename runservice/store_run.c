@@ -32,11 +32,11 @@ const struct db_stmt rs_stmts_run[] = {
 	  "union all select id, state from history where owner = $1 and number = $2", 2 },
 	{ "run_list_down",
 	  "with a as (select id, number, null::bytea as state from runs where owner = $1 "
-	  " and (grp = $2 or starts_with(grp, $2 || '/')) and ($3::bigint = 0 or number < $3) "
+	  " and (grp = $2 or starts_with(grp, $2 || '/')) and number < $3::bigint "
 	  " and ($4::text[] = '{}' or phase = any ($4)) and ($5::text[] = '{}' or result = any ($5)) "
 	  " order by number desc limit $6), "
 	  "h as (select id, number, state from history where owner = $1 "
-	  " and (grp = $2 or starts_with(grp, $2 || '/')) and ($3::bigint = 0 or number < $3) "
+	  " and (grp = $2 or starts_with(grp, $2 || '/')) and number < $3::bigint "
 	  " and ($4::text[] = '{}' or phase = any ($4)) and ($5::text[] = '{}' or result = any ($5)) "
 	  " order by number desc limit $6) "
 	  "select id, state from (select * from a union all select * from h) u "
@@ -284,8 +284,10 @@ rs_store_run_list(struct rs_list_row **rows, size_t *n, struct db *db,
     const struct rs_list_query *q, struct err **err)
 {
 	auto_result *r = NULL;
+	/* A bound in any case, so that the index is entered there. */
+	int64_t start = q->start == 0 && !q->ascending ? INT64_MAX : (int64_t)q->start;
 	int rc = db_query(&r, db, err, q->ascending ? "run_list_up" : "run_list_down",
-	    DB_TEXT(q->owner), DB_TEXT(q->group), DB_I64((int64_t)q->start), DB_TEXT(q->phases),
+	    DB_TEXT(q->owner), DB_TEXT(q->group), DB_I64(start), DB_TEXT(q->phases),
 	    DB_TEXT(q->results), DB_I64((int64_t)q->limit + 1));
 	if (rc != 0)
 		return rc;
