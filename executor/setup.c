@@ -233,6 +233,18 @@ on_leftovers_gone(void *arg)
 	begin_images(t);
 }
 
+static void
+say_who(struct ex_task *t)
+{
+	const Millrace__TaskState *s = t->plan->state;
+
+	if (s != NULL && s->attempts_max > 1)
+		ex_task_say(t, "Executor %s, attempt %u of %u", t->ex->cfg->id, s->attempt,
+		    s->attempts_max);
+	else
+		ex_task_say(t, "Executor %s", t->ex->cfg->id);
+}
+
 void
 ex_setup_start(struct ex_task *t)
 {
@@ -252,7 +264,7 @@ ex_setup_start(struct ex_task *t)
 	t->st->setup.phase = EX_RUNNING;
 	t->st->setup.start_ms = clock_wall_ms();
 	ex_task_ship(t, -1);
-	ex_task_say(t, "Executor %s, attempt %llu", t->ex->cfg->id, (unsigned long long)t->fence);
+	say_who(t);
 	ex_task_save(t);
 	if (!t->resumed)
 		begin_images(t);

@@ -359,12 +359,6 @@ rundef_field_find(const struct rd_object *type, const char *key)
 	return NULL;
 }
 
-void
-rundef_warn_inert(struct rd *r, struct yaml_pos pos, const char *name)
-{
-	rundef_warn(r, pos, "%s is read, but has no effect in this version", name);
-}
-
 /* f: the row of a key that this file's version does not have, or NULL. */
 static void
 unknown_key(struct rd *r, const struct rd_object *type, const struct rd_field *f,
@@ -471,8 +465,6 @@ read_pairs(struct rd *r, const struct rd_object *type, const struct yaml_node *n
 		given[row] = pair->value;
 		size_t mark = rundef_enter_key(r, pair->key->text);
 		read_field(r, type, f, pair->value, obj);
-		if (f->inert)
-			rundef_warn_inert(r, pair->key->pos, f->name);
 		rundef_leave(r, mark);
 	}
 	complete(r, type, n, given, refused_before, obj);

@@ -93,7 +93,6 @@ struct rd_field {
 	size_t at;           /* offset of the value in its struct */
 	size_t count_at;     /* RD_TEXTS, RD_OBJECTS: offset of the count */
 	bool v1;             /* only under version: v1, an unknown key otherwise */
-	bool inert;          /* read and passed on, but nothing acts on it yet: a warning */
 	bool required;       /* present, not null, not empty */
 	const char *missing; /* message when a required one is not given; NULL: a general one */
 	const char *preset;  /* text put where none was given, NULL = none */
@@ -119,8 +118,6 @@ struct rd_object {
 #define RD_FIELDS_MAX 32
 /* The row for a key, exact before ASCII case-insensitive; NULL when there is none. */
 const struct rd_field *rundef_field_find(const struct rd_object *type, const char *key);
-/* Warns that something is not acted upon; at the place where the reader is. */
-void rundef_warn_inert(struct rd *r, struct yaml_pos pos, const char *name);
 /* Warns of a key that nothing reads; where: "beside from_variable". */
 void rundef_warn_unknown(struct rd *r, const struct yaml_node *key, const char *where);
 /* Warns of a key that is given twice and of one that stands before a "<<" which brings it too. */

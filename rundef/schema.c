@@ -157,8 +157,8 @@ field_integer(struct rundef_out *o, const struct rd_field *f)
 static void
 field(struct rundef_out *o, const struct rd_object *type, const struct rd_field *f)
 {
-	auto_free char *doc = xasprintf("%s%s%s", f->doc ? f->doc : "",
-	    f->v1 ? " (version: v1)" : "", f->inert ? "; without effect in this version" : "");
+	auto_free char *doc =
+	    xasprintf("%s%s", f->doc ? f->doc : "", f->v1 ? " (version: v1)" : "");
 	bool by_ref = f->shape || f->kind == RD_OBJECT || f->kind == RD_DURATION;
 
 	rundef_out_open(o, f->name, '{');

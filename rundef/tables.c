@@ -414,7 +414,6 @@ static const struct rd_field task_fields[] = {
 	    .at = AT(retries),
 	    .max = RUNDEF_RETRIES_MAX,
 	    .v1 = true,
-	    .inert = true,
 	    .doc = "further attempts after a failure" },
 	{ .name = "matrix",
 	    .kind = RD_NOTED, /* by rundef_read_tasks() */

@@ -52,8 +52,10 @@ store_effect(struct rs_tx *tx, const struct rs_run *run, const struct rs_effect 
 		rs_write_attempt_hold(
 		    tx->writes, t->id, e->fence, session ? session : "", tx->rs->cfg->lease_ms);
 	if (t && (e->fx & RS_FX_CLOSE))
-		rs_write_attempt_close(tx->writes, t, e->fence, rs_status_name(t->status));
-	return t && (e->fx & RS_FX_RESET) ? rs_store_log_reset(tx->db, t->id, err) : 0;
+		rs_write_attempt_close(tx->writes, t, e->fence, rs_status_name(e->outcome));
+	if (t && (e->fx & RS_FX_RETRY))
+		return rs_store_archives_undo(tx->db, t->id, t->tries, err);
+	return t && (e->fx & RS_FX_RESET) ? rs_store_log_reset(tx->db, t->id, t->tries, err) : 0;
 }
 
 static int
@@ -206,7 +208,7 @@ lost_event(enum rs_event *event, const struct rs_act *act, struct rs_tx *tx, str
 	if (rc == 0 && act->lease_over && !a.expired)
 		return err_set(err, ERR_CONFLICT, "the lease was renewed meanwhile");
 	if (rc == 0)
-		rc = rs_store_attempts_tried(&tried, tx->db, act->task_id, err);
+		rc = rs_store_attempts_tried(&tried, tx->db, act->task_id, a.tries, err);
 	if (rc == 0 && !a.begun && tried < RS_TRIES_MAX)
 		*event = RS_EV_LAPSE;
 	return rc;
@@ -251,6 +253,27 @@ begin(struct rs_kept_run *kept, size_t task, struct err **err)
 	return 0;
 }
 
+/* The attempt is over, as *err says: the final report of it, said again, is still answered well. */
+static int
+said_again(const struct rs_act *act, struct rs_tx *tx, int rc, struct err **err)
+{
+	struct rs_attempt_row a;
+	auto_err none = NULL;
+	int found = rs_tx_flush(tx, &none);
+	if (found == 0)
+		found = rs_store_attempt_get(&a, tx->db, act->task_id, act->fence, &none);
+	bool same = found == 0 && act->report && strcmp(a.executor, act->executor) == 0 &&
+	            a.place == RS_FREE && strcmp(a.outcome, act->report->status) == 0;
+	/* Only what is known to be so is said: the executor forgets the attempt then. */
+	if (same || (found != 0 && found != ERR_NOTFOUND)) {
+		err_clear(err);
+		if (!same && err)
+			*err = steal(&none);
+		return same ? 0 : found;
+	}
+	return rc;
+}
+
 /* Fails without a change, or spoils the batch. */
 static int
 apply(struct rs_act *act, struct rs_tx *tx, struct rs_kept_run *kept, struct err **err)
@@ -263,6 +286,8 @@ apply(struct rs_act *act, struct rs_tx *tx, struct rs_kept_run *kept, struct err
 		return err_set(err, ERR_NOTFOUND, "task %s doesn't exist", act->task_id);
 	if (act->check)
 		rc = check_attempt(act, run, task, err);
+	if (rc == ERR_CONFLICT && act->report)
+		return said_again(act, tx, rc, err);
 	if (rc == 0 && event == RS_EV_LOST)
 		rc = lost_event(&event, act, tx, err);
 	if (rc != 0)
@@ -298,25 +323,15 @@ anything_to_do(const struct rs_act *act, const struct rs_run *run)
 	return false;
 }
 
-/* The run is no longer active: a final report said again is still answered well. */
+/* The run is no longer active. */
 static int
 late(struct rs_act *act, struct rs_tx *tx, int rc, struct err **err)
 {
-	struct rs_attempt_row a;
 	if (rc != ERR_NOTFOUND || !act->check)
 		return rc;
 	err_clear(err);
-	rc = rs_tx_flush(tx, err);
-	if (rc == 0)
-		rc = rs_store_attempt_get(&a, tx->db, act->task_id, act->fence, err);
-	if (rc == 0 && act->report && strcmp(a.executor, act->executor) == 0 &&
-	    a.place == RS_FREE && strcmp(a.outcome, act->report->status) == 0)
-		return 0;
-	/* Only what is known to be so is said: the executor forgets the attempt then. */
-	if (rc != 0 && rc != ERR_NOTFOUND)
-		return rc;
-	err_clear(err);
-	return err_set(err, ERR_CONFLICT, "the run of task %s is over", act->task_id);
+	err_set(err, ERR_CONFLICT, "the run of task %s is over", act->task_id);
+	return said_again(act, tx, ERR_CONFLICT, err);
 }
 
 static int
@@ -349,7 +364,7 @@ make_plan(struct rs_act *act, struct rs_tx *tx, struct rs_kept_run *kept, struct
 			*err = steal(&why);
 		return rc;
 	}
-	return rs_run_apply(run, RS_EV_LOST, task, tx->now_ms, err_msg(why), err);
+	return rs_run_apply(run, RS_EV_UNFIT, task, tx->now_ms, err_msg(why), err);
 }
 
 static int
@@ -441,6 +456,8 @@ apply_effect(struct rs *rs, const struct rs_run *run, const struct rs_effect *e)
 		rs_executors_closed(rs->executors, t->id, e->fence);
 	if (e->fx & RS_FX_RESET)
 		rs_logs_reset(rs->logs, t);
+	if (e->fx & RS_FX_RETRY)
+		rs_logs_retried(rs->logs, t);
 }
 
 void

@@ -12,6 +12,7 @@ struct archive_job {
 	struct rs_job job;
 	char run_id[ID_LEN + 1], task_id[ID_LEN + 1], archive_id[ID_LEN + 1];
 	uint64_t fence;
+	unsigned tries;
 	uint32_t step, first, count;
 	struct rs_part_row *parts; /* given (complete) or found (get) */
 	size_t nparts;
@@ -35,6 +36,7 @@ new_job(struct rs *rs, struct rpc_call *call, const struct rs_attempt *attempt,
 	memcpy(j->task_id, attempt->task_id, sizeof(j->task_id));
 	memcpy(j->archive_id, archive_id, sizeof(j->archive_id));
 	j->fence = attempt->fence;
+	j->tries = attempt->tries;
 	return j;
 }
 
@@ -85,8 +87,10 @@ begin_tx(struct db *db, void *arg, struct err **err)
 	int rc = assert_held(j, db, err);
 	if (rc != 0)
 		return rc;
-	rc = rs_store_archive_begin(
-	    db, j->archive_id, j->run_id, j->task_id, j->fence, j->step, err);
+	struct rs_archive_row row = { .fence = j->fence, .tries = j->tries, .step = j->step };
+	memcpy(row.run_id, j->run_id, sizeof(row.run_id));
+	memcpy(row.task_id, j->task_id, sizeof(row.task_id));
+	rc = rs_store_archive_begin(db, j->archive_id, &row, err);
 	j->exists = false;
 	if (rc == 0 && j->cache_key)
 		rc = rs_cache_enter(&j->exists, db, j->run_id, j->task_id, j->step, j->archive_id,

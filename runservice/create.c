@@ -257,6 +257,20 @@ copy_step(struct rs_step *to, const struct rs_step *from)
 }
 
 static void
+keep_try(struct rs_task *to, const struct rs_try *from, size_t nsteps)
+{
+	struct rs_try *y = rs_run_add_try(to);
+	y->timedout = from->timedout;
+	y->start_ms = from->start_ms;
+	y->end_ms = from->end_ms;
+	y->executor = from->executor ? xstrdup(from->executor) : NULL;
+	y->changed = true;
+	copy_step(&y->setup, &from->setup);
+	for (size_t i = 0; i < to->nsteps && i < nsteps; i++)
+		copy_step(&y->steps[i], &from->steps[i]);
+}
+
+static void
 keep_task(struct rs_task *to, const struct rs_task *from)
 {
 	to->status = from->status;
@@ -267,6 +281,8 @@ keep_task(struct rs_task *to, const struct rs_task *from)
 	copy_step(&to->setup, &from->setup);
 	for (size_t i = 0; i < to->nsteps && i < from->nsteps; i++)
 		copy_step(&to->steps[i], &from->steps[i]);
+	for (unsigned i = 0; i < from->tries && to->tries < to->retries; i++)
+		keep_try(to, &from->past[i], from->nsteps);
 }
 
 static int

@@ -207,6 +207,7 @@ rs_executors_load(struct rs_executors *ex, const struct rs_attempt_row *rows, si
 		a->owner = xstrdup(r->owner);
 		a->number = r->number;
 		a->nsteps = r->nsteps;
+		a->tries = r->tries;
 		a->place = r->place;
 		a->stop = r->stopping;
 		/* An offer of a former life: nobody knows whether it went out. */
@@ -230,6 +231,7 @@ attempt_of_run(
 		a->owner = xstrdup(run->owner);
 	a->number = run->number;
 	a->nsteps = t->nsteps;
+	a->tries = t->tries;
 	return a;
 }
 
@@ -237,7 +239,7 @@ attempt_of_run(
 static int64_t
 ready_since(const struct rs_run *run, const struct rs_task *t)
 {
-	int64_t since = run->start_ms;
+	int64_t since = t->tries > 0 ? t->past[t->tries - 1].end_ms : run->start_ms;
 	for (size_t i = 0; i < t->ndeps; i++) {
 		int64_t end = run->tasks[t->deps[i].parent].end_ms;
 		since = end > since ? end : since;

@@ -24,6 +24,7 @@ struct rs_attempt {
 	char executor[65];
 	char *owner;
 	uint64_t number, fence;
+	unsigned tries; /* of the task before this one */
 	size_t nsteps;
 	enum rs_place place; /* RS_OFFERED or RS_HELD */
 	bool stop;           /* to be stopped */

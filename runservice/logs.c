@@ -53,10 +53,10 @@ account(struct rs_logs *l, const char *task_id, size_t add, size_t sub)
 /* --- tails --- */
 
 struct rs_tail *
-rs_logs_tail(struct rs_logs *l, const char *task_id, int step, bool create)
+rs_logs_tail(struct rs_logs *l, const struct rs_log_id *id, bool create)
 {
-	char key[ID_LEN + 16];
-	snprintf(key, sizeof(key), "%s/%d", task_id, step);
+	char key[RS_LOG_KEY_MAX];
+	snprintf(key, sizeof(key), "%s/%u/%d", id->task_id, id->tries, id->step);
 	struct rs_tail *t = rs_map_get(&l->tails, key);
 	if (t || !create)
 		return t;
@@ -64,8 +64,7 @@ rs_logs_tail(struct rs_logs *l, const char *task_id, int step, bool create)
 	t->l = l;
 	t->life = ++l->lives;
 	memcpy(t->key, key, sizeof(key));
-	snprintf(t->task_id, sizeof(t->task_id), "%s", task_id);
-	t->step = step;
+	t->id = *id;
 	t->timer = loop_timer_new(l->rs->loop, "log-segment", on_timer, t);
 	rs_map_put(&l->tails, key, t);
 	return t;
@@ -143,8 +142,8 @@ tail_of_job(const struct rs_job *job, const char *key)
 
 struct segment_job {
 	struct rs_job job;
-	char key[ID_LEN + 16], task_id[ID_LEN + 1];
-	int step;
+	char key[RS_LOG_KEY_MAX];
+	struct rs_log_id id;
 	uint64_t life, fence, start, end;
 	uint8_t *data;
 	size_t len;
@@ -189,8 +188,9 @@ answer_flushed(struct rs_tail *t)
 static void
 store_failed(struct rs_tail *t, struct err **err)
 {
-	log_err(LOG_WARN, "log segment not stored, trying again", err, LOG_STR("task", t->task_id),
-	    LOG_I64("step", t->step));
+	log_err(LOG_WARN, "log segment not stored, trying again", err,
+	    LOG_STR("task", t->id.task_id), LOG_I64("attempt", t->id.tries + 1),
+	    LOG_I64("step", t->id.step));
 	free_appends(&t->flushing, ERR_UNAVAILABLE, "the log could not be stored yet");
 	loop_timer_start(t->timer, RS_LOG_SEGMENT_MS);
 }
@@ -203,19 +203,19 @@ row_tx(struct db *db, void *arg, struct err **err)
 	struct rs_attempt_row a;
 	int rc = rs_store_assert_epoch(db, s->job.epoch, err);
 	if (rc == 0)
-		rc = rs_store_attempt_lock(&a, db, s->task_id, s->fence, err);
+		rc = rs_store_attempt_lock(&a, db, s->id.task_id, s->fence, err);
 	if (rc == 0)
-		rc = rs_store_log_end(&s->stored, db, s->task_id, s->step, err);
+		rc = rs_store_log_end(&s->stored, db, &s->id, err);
 	if (rc != 0)
 		return rc;
-	/* Another attempt writes this log anew. */
+	/* It was handed out again, and this log is written anew. */
 	if (a.place == RS_FREE && strcmp(a.outcome, rs_status_name(RS_NOTSTARTED)) == 0)
 		return rs_store_garbage_add(db, s->object, err);
 	/* An earlier try was committed although its answer got lost. */
 	if (s->stored > s->start)
 		return rs_store_garbage_add(db, s->object, err);
 	s->stored = s->end;
-	return rs_store_log_add(db, s->task_id, s->step, s->fence, &seg, err);
+	return rs_store_log_add(db, &s->id, s->fence, &seg, err);
 }
 
 static int
@@ -238,7 +238,7 @@ row_done(struct rs_job *job)
 			if (n > t->mem.len)
 				n = t->mem.len;
 			buf_consume(&t->mem, (size_t)n);
-			account(t->l, t->task_id, 0, (size_t)n);
+			account(t->l, t->id.task_id, 0, (size_t)n);
 			t->stored = s->stored;
 			if (t->received < t->stored)
 				t->received = t->stored;
@@ -297,20 +297,20 @@ store(struct rs_tail *t)
 	s->job.work = put_work;
 	s->job.done = put_done;
 	memcpy(s->key, t->key, sizeof(s->key));
-	memcpy(s->task_id, t->task_id, sizeof(s->task_id));
-	s->step = t->step;
+	s->id = t->id;
 	s->life = t->life;
 	s->fence = t->fence;
 	s->start = t->stored;
 	s->len = t->mem.len < RS_LOG_SEGMENT_MAX ? t->mem.len : RS_LOG_SEGMENT_MAX;
 	s->end = s->start + s->len;
 	s->data = xmemdup(t->mem.data, s->len);
-	/* A fresh name each time: an object may be left over from a try that was not recorded. */
+	/* A fresh name each time: an object may be left over from a put that was not recorded. The
+	 * fence tells the tries of the task apart, too. */
 	char step[16] = "setup";
-	if (t->step >= 0)
-		snprintf(step, sizeof(step), "%d", t->step);
-	s->object = xasprintf("logs/%s/%llu/%s/%llu-%.8s", t->task_id, (unsigned long long)t->fence,
-	    step, (unsigned long long)s->start, id_new().s);
+	if (t->id.step >= 0)
+		snprintf(step, sizeof(step), "%d", t->id.step);
+	s->object = xasprintf("logs/%s/%llu/%s/%llu-%.8s", t->id.task_id,
+	    (unsigned long long)t->fence, step, (unsigned long long)s->start, id_new().s);
 	rs_io_submit(s->job.rs, "log-put", 0, &s->job);
 }
 
@@ -329,7 +329,7 @@ take_bytes(struct rs_tail *t, const struct rs_append *a)
 		return;
 	size_t skip = (size_t)(t->received - a->offset);
 	buf_append(&t->mem, a->data + skip, a->len - skip);
-	account(t->l, t->task_id, a->len - skip, 0);
+	account(t->l, t->id.task_id, a->len - skip, 0);
 	metrics_add(t->l->bytes, (int64_t)(a->len - skip));
 	t->received += a->len - skip;
 	t->gen++;
@@ -348,7 +348,7 @@ static void
 process(struct rs_tail *t, struct rs_append *a)
 {
 	uint64_t before = t->received;
-	bool full = task_mem(t->l, t->task_id) + a->len > RS_LOG_TASK_MAX ||
+	bool full = task_mem(t->l, t->id.task_id) + a->len > RS_LOG_TASK_MAX ||
 	            t->l->mem + a->len > RS_LOG_TOTAL_MAX;
 	if ((full && a->len > 0 && a->offset + a->len > t->received) ||
 	    (a->flush && count_appends(t->flushing) >= PENDING_MAX)) {
@@ -380,8 +380,8 @@ process(struct rs_tail *t, struct rs_append *a)
 
 struct load_job {
 	struct rs_job job;
-	char key[ID_LEN + 16], task_id[ID_LEN + 1];
-	int step;
+	char key[RS_LOG_KEY_MAX];
+	struct rs_log_id id;
 	uint64_t life, end;
 };
 
@@ -389,7 +389,7 @@ static int
 load_work(struct db *db, struct rs_job *job, struct err **err)
 {
 	struct load_job *j = (struct load_job *)job;
-	return rs_store_log_end(&j->end, db, j->task_id, j->step, err);
+	return rs_store_log_end(&j->end, db, &j->id, err);
 }
 
 static void
@@ -427,8 +427,7 @@ load(struct rs_tail *t)
 	j->job.work = load_work;
 	j->job.done = load_done;
 	memcpy(j->key, t->key, sizeof(j->key));
-	memcpy(j->task_id, t->task_id, sizeof(j->task_id));
-	j->step = t->step;
+	j->id = t->id;
 	j->life = t->life;
 	rs_db_submit(t->l->rs, "log-load", work_key(t->key), &j->job);
 }
@@ -473,7 +472,9 @@ rs_logs_append(struct rs_logs *l, struct rpc_call *call, const struct rs_attempt
 	a->call = call;
 	a->offset = req->offset;
 	a->flush = req->flush || req->end;
-	struct rs_tail *t = rs_logs_tail(l, attempt->task_id, req->step, true);
+	struct rs_log_id id = { .tries = attempt->tries, .step = req->step };
+	memcpy(id.task_id, attempt->task_id, sizeof(id.task_id));
+	struct rs_tail *t = rs_logs_tail(l, &id, true);
 	if (!t->owner)
 		t->owner = xstrdup(attempt->owner);
 	t->number = attempt->number;
@@ -504,7 +505,7 @@ reset_tail(struct rs_tail *t)
 	free_appends(&t->pending, ERR_CONFLICT, "the attempt is over");
 	free_appends(&t->flushing, ERR_CONFLICT, "the attempt is over");
 	if (t->mem.len > 0)
-		account(t->l, t->task_id, 0, t->mem.len);
+		account(t->l, t->id.task_id, 0, t->mem.len);
 	buf_free(&t->mem);
 	loop_timer_stop(t->timer);
 	t->received = t->stored = 0;
@@ -513,22 +514,48 @@ reset_tail(struct rs_tail *t)
 	t->gen++;
 }
 
+/* Calls fn for every log of a try that is in memory. */
+static void
+each_tail(
+    struct rs_logs *l, const struct rs_task *task, unsigned tries, void (*fn)(struct rs_tail *t))
+{
+	struct rs_log_id id = { .tries = tries };
+	memcpy(id.task_id, task->id, sizeof(id.task_id));
+	for (id.step = -1; id.step < (int)task->nsteps; id.step++) {
+		struct rs_tail *t = rs_logs_tail(l, &id, false);
+		if (!t)
+			continue;
+		fn(t);
+		rs_logs_wake(t);
+	}
+}
+
 void
 rs_logs_reset(struct rs_logs *l, const struct rs_task *task)
 {
-	for (int step = -1; step < (int)task->nsteps; step++) {
-		struct rs_tail *t = rs_logs_tail(l, task->id, step, false);
-		if (!t)
-			continue;
-		reset_tail(t);
-		rs_logs_wake(t);
-	}
+	each_tail(l, task, task->tries, reset_tail);
+}
+
+static void
+end_tail(struct rs_tail *t)
+{
+	t->task_final = t->step_final = true;
+	t->gen++;
+}
+
+void
+rs_logs_retried(struct rs_logs *l, const struct rs_task *task)
+{
+	for (unsigned i = 0; i < task->tries; i++)
+		each_tail(l, task, i, end_tail);
 }
 
 static void
 step_changed(struct rs_logs *l, const struct rs_task *task, int step, const struct rs_step *s)
 {
-	struct rs_tail *t = rs_logs_tail(l, task->id, step, false);
+	struct rs_log_id id = { .tries = task->tries, .step = step };
+	memcpy(id.task_id, task->id, sizeof(id.task_id));
+	struct rs_tail *t = rs_logs_tail(l, &id, false);
 	if (!t)
 		return;
 	t->task_final = rs_status_final(task->status);
@@ -562,10 +589,11 @@ rs_logs_dump(json_t *out, const struct rs_logs *l)
 		if (t->mem.len == 0 && flushing == 0 && !t->readers)
 			continue;
 		json_append_max(list, RS_DUMP_MAX,
-		    json_pack("{s:s, s:i, s:I, s:I, s:I, s:b, s:b}", "task", t->task_id, "step",
-		        t->step, "received", (json_int_t)t->received, "stored",
-		        (json_int_t)t->stored, "flushes_waiting", (json_int_t)flushing, "storing",
-		        t->storing, "followed", t->readers != NULL));
+		    json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:b, s:b}", "task", t->id.task_id,
+		        "attempt", (int)t->id.tries + 1, "step", t->id.step, "received",
+		        (json_int_t)t->received, "stored", (json_int_t)t->stored, "flushes_waiting",
+		        (json_int_t)flushing, "storing", t->storing, "followed",
+		        t->readers != NULL));
 	}
 	json_object_set_new(out, "logs",
 	    json_pack("{s:I, s:I, s:I, s:I, s:o}", "tails", (json_int_t)l->tails.n, "memory_bytes",

@@ -1,10 +1,10 @@
 /*
  * logs.h - step logs: live tails in memory, segments in the object store, followers.
  *
- * A log is a run of bytes numbered from 0, of one (task, step); step -1 is the setup. Bytes arrive
- * in order (a gap is refused, an overlap is dropped), go to followers at once and are kept in
- * memory until a segment with them is in the object store, fsynced, and named by a committed row:
- * then they are *stored*. At most RS_LOG_TASK_MAX bytes of a task are in memory; beyond that
+ * A log is a run of bytes numbered from 0, of one (task, try, step); step -1 is the setup. Bytes
+ * arrive in order (a gap is refused, an overlap is dropped), go to followers at once and are kept
+ * in memory until a segment with them is in the object store, fsynced, and named by a committed
+ * row: then they are *stored*. At most RS_LOG_TASK_MAX bytes of a task are in memory; beyond that
  * appends are answered ERR_UNAVAILABLE, which is the back-pressure.
  *
  * Loop thread; compression, files and SQL on workers.
@@ -37,8 +37,10 @@ void rs_logs_append(struct rs_logs *l, struct rpc_call *call, const struct rs_at
 void rs_logs_read(struct rs_logs *l, struct rpc_call *call, const Millrace__LogReadRequest *req);
 void rs_logs_delete(
     struct rs_logs *l, struct rpc_call *call, const Millrace__LogDeleteRequest *req);
-/* The task will be tried anew: its logs begin at 0 again, whatever an earlier attempt wrote. */
+/* The task's present try is handed out again: its logs begin at 0 again, whatever was written. */
 void rs_logs_reset(struct rs_logs *l, const struct rs_task *task);
+/* The tries before the present one are over: nothing more comes of their logs. */
+void rs_logs_retried(struct rs_logs *l, const struct rs_task *task);
 /* Adds "logs". */
 void rs_logs_dump(json_t *out, const struct rs_logs *l);
 /* Steps may have started or ended. */

@@ -7,6 +7,9 @@
 #include "common/buf.h"
 #include "runservice/logs.h"
 #include "runservice/map.h"
+#include "runservice/store.h"
+
+#define RS_LOG_KEY_MAX (ID_LEN + 32)
 
 struct rs_reader;
 
@@ -21,11 +24,10 @@ struct rs_append { /* waits for the tail to be loaded, or for its bytes to be st
 
 struct rs_tail {
 	struct rs_logs *l;
-	char key[ID_LEN + 16];
-	char task_id[ID_LEN + 1];
+	char key[RS_LOG_KEY_MAX];
+	struct rs_log_id id;
 	char *owner; /* of its run; NULL until an executor appended */
 	uint64_t number, fence;
-	int step;
 	bool loading, loaded;
 	bool storing;    /* a segment is on its way */
 	bool step_final; /* nothing will be appended */
@@ -49,7 +51,7 @@ struct rs_logs {
 	struct metric *bytes, *held;
 };
 
-struct rs_tail *rs_logs_tail(struct rs_logs *l, const char *task_id, int step, bool create);
+struct rs_tail *rs_logs_tail(struct rs_logs *l, const struct rs_log_id *id, bool create);
 /* Frees the tail when nobody needs it. */
 void rs_logs_release(struct rs_tail *t);
 /* Serves every reader of the tail anew (logs_read.c). */

@@ -19,8 +19,8 @@ struct rs_reader {
 	struct rpc_call *call;
 	char *owner;
 	uint64_t number, offset, gen;
-	char task_id[ID_LEN + 1];
-	int step;
+	struct rs_log_id id;
+	bool newest;         /* whose tries the lookup has to find */
 	int64_t deadline_ms; /* monotonic; 0 = do not wait */
 	struct loop_timer *timer;
 	struct rs_reader *next;
@@ -52,6 +52,8 @@ answer(struct rs_reader *r, const void *data, size_t len, bool end)
 	m.data.data = (uint8_t *)(uintptr_t)data;
 	m.data.len = len;
 	m.end = end;
+	m.has_attempt = true;
+	m.attempt = r->id.tries + 1;
 	rs_reply_pb(r->call, &m);
 	free_reader(r);
 }
@@ -164,14 +166,23 @@ rs_logs_drop_readers(struct rs_tail *t)
 static int
 find_step(struct rs_reader *r, const struct rs_run *run, struct err **err)
 {
-	size_t i = rs_run_find_task(run, r->task_id);
+	size_t i = rs_run_find_task(run, r->id.task_id);
 	if (i == RS_NO_TASK)
-		return err_set(err, ERR_NOTFOUND, "task %s doesn't exist", r->task_id);
+		return err_set(err, ERR_NOTFOUND, "task %s doesn't exist", r->id.task_id);
 	const struct rs_task *t = &run->tasks[i];
-	if (r->step < -1 || r->step >= (int64_t)t->nsteps)
-		return err_set(err, ERR_NOTFOUND, "task %s has no step %d", r->task_id, r->step);
-	const struct rs_step *s = r->step < 0 ? &t->setup : &t->steps[r->step];
-	r->task_final = rs_status_final(t->status);
+	if (r->id.step < -1 || r->id.step >= (int64_t)t->nsteps)
+		return err_set(
+		    err, ERR_NOTFOUND, "task %s has no step %d", r->id.task_id, r->id.step);
+	if (r->newest)
+		r->id.tries = t->tries;
+	if (r->id.tries > t->tries)
+		return err_set(err, ERR_NOTFOUND, "task %s has no attempt %u yet", r->id.task_id,
+		    r->id.tries + 1);
+	const struct rs_try *past = r->id.tries < t->tries ? &t->past[r->id.tries] : NULL;
+	const struct rs_step *setup = past ? &past->setup : &t->setup;
+	const struct rs_step *s =
+	    r->id.step < 0 ? setup : &(past ? past->steps : t->steps)[r->id.step];
+	r->task_final = past || rs_status_final(t->status);
 	r->started = s->phase != RS_NOTSTARTED;
 	r->step_final = rs_status_final(s->phase) || r->task_final;
 	return 0;
@@ -214,8 +225,7 @@ lookup_tx(struct db *db, void *arg, struct err **err)
 		return rc;
 	free(r->seg.key);
 	r->seg.key = NULL;
-	return rs_store_log_find(
-	    &r->seg, &r->end, &r->deleted, db, r->task_id, r->step, r->offset, err);
+	return rs_store_log_find(&r->seg, &r->end, &r->deleted, db, &r->id, r->offset, err);
 }
 
 static int
@@ -315,7 +325,13 @@ lookup_done(struct rs_job *job)
 	if (job->rc != 0) {
 		rpc_fail(steal(&r->call), &job->err);
 		free_reader(r);
+	} else if (r->newest && r->id.tries != t->id.tries) {
+		/* It waited at the log of another try. */
+		r->newest = false;
+		r->tail = rs_logs_tail(t->l, &r->id, true);
+		serve(r);
 	} else {
+		r->newest = false;
 		decide(r, t);
 	}
 	rs_logs_release(t);
@@ -334,10 +350,13 @@ lookup(struct rs_reader *r)
 void
 rs_logs_read(struct rs_logs *l, struct rpc_call *call, const Millrace__LogReadRequest *req)
 {
-	if (!id_is_valid(req->task_id) || req->offset > INT64_MAX / 2) {
-		rs_fail(call, ERR_NOTFOUND, "no such task or offset");
+	bool attempt_ok =
+	    !req->has_attempt || (req->attempt > 0 && req->attempt <= RS_RETRIES_MAX + 1);
+	if (!id_is_valid(req->task_id) || req->offset > INT64_MAX / 2 || !attempt_ok) {
+		rs_fail(call, ERR_NOTFOUND, "no such task, attempt or offset");
 		return;
 	}
+	const struct rs_attempt *open = rs_executors_attempt(l->rs->executors, req->task_id);
 	int64_t wait = req->wait_ms, left = rpc_call_remaining_ms(call) - ANSWER_MARGIN_MS;
 	struct rs_reader *r = xcalloc(1, sizeof(*r));
 	r->job.rs = l->rs;
@@ -345,16 +364,21 @@ rs_logs_read(struct rs_logs *l, struct rpc_call *call, const Millrace__LogReadRe
 	r->owner = xstrdup(req->owner);
 	r->number = req->number;
 	r->offset = req->offset;
-	memcpy(r->task_id, req->task_id, ID_LEN + 1);
-	r->step = req->step;
+	memcpy(r->id.task_id, req->task_id, ID_LEN + 1);
+	r->id.step = req->step;
+	r->id.tries = req->has_attempt ? req->attempt - 1 : open ? open->tries : 0;
+	r->newest = !req->has_attempt && !open;
 	if (wait > RS_LOG_WAIT_MAX_MS)
 		wait = RS_LOG_WAIT_MAX_MS;
 	if (wait > left)
 		wait = left;
 	r->deadline_ms = wait > 0 ? clock_mono_ms() + wait : 0;
 	r->timer = loop_timer_new(l->rs->loop, "log-hold", on_wait_over, r);
-	r->tail = rs_logs_tail(l, req->task_id, req->step, true);
-	serve(r);
+	r->tail = rs_logs_tail(l, &r->id, true);
+	if (r->newest)
+		lookup(r);
+	else
+		serve(r);
 }
 
 /* --- deleting --- */
@@ -365,6 +389,7 @@ struct delete_job {
 	uint64_t number;
 	char task_id[ID_LEN + 1];
 	int step;
+	unsigned attempt; /* 0 = all */
 };
 
 static int
@@ -380,12 +405,20 @@ delete_tx(struct db *db, void *arg, struct err **err)
 		return rc;
 	size_t i = rs_run_find_task(&run, d->task_id);
 	bool known = i != RS_NO_TASK && d->step >= -1 && d->step < (int64_t)run.tasks[i].nsteps;
+	unsigned attempts = known ? run.tasks[i].tries + 1 : 0;
+	known &= d->attempt <= attempts;
 	rs_run_fini(&run);
 	if (!known)
 		return err_set(err, ERR_NOTFOUND, "no such log");
 	if (active)
 		return err_set(err, ERR_CONFLICT, "the run is not finished");
-	return rs_store_log_delete(db, d->task_id, d->step, err);
+	struct rs_log_id id = { .step = d->step };
+	memcpy(id.task_id, d->task_id, sizeof(id.task_id));
+	for (; rc == 0 && id.tries < attempts; id.tries++) {
+		if (d->attempt == 0 || d->attempt == id.tries + 1)
+			rc = rs_store_log_delete(db, &id, err);
+	}
+	return rc;
 }
 
 static int
@@ -421,5 +454,6 @@ rs_logs_delete(struct rs_logs *l, struct rpc_call *call, const Millrace__LogDele
 	d->number = req->number;
 	memcpy(d->task_id, req->task_id, ID_LEN + 1);
 	d->step = req->step;
+	d->attempt = req->has_attempt ? req->attempt : 0;
 	rs_db_submit(l->rs, "log-delete", work_key(req->task_id), &d->job);
 }

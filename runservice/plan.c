@@ -101,7 +101,7 @@ add_archives_of(struct db *db, Millrace__AcceptReply *m, const struct rs_task *t
 		char id[ID_LEN + 1];
 		if (spec->steps[i]->type != MILLRACE__STEP_TYPE__STEP_SAVE_TO_WORKSPACE)
 			continue;
-		int rc = rs_store_archive_of_step(id, db, t->id, (uint32_t)i, err);
+		int rc = rs_store_archive_of_step(id, db, t->id, t->tries, (uint32_t)i, err);
 		if (rc != 0)
 			return rc;
 		if (*id == '\0' && t->status != RS_SUCCESS)
@@ -206,6 +206,7 @@ rs_plan_make(void **reply, size_t *len, struct db *db, const struct rs_run *run,
 	if (rc == 0) {
 		m->spec = t;
 		m->state = rs_state_of_task(run, task, NULL, 0);
+		rs_state_drop_attempts(m->state);
 		add_environment(m, run, spec);
 		add_secrets(m, &o);
 		*len = millrace__accept_reply__get_packed_size(m);

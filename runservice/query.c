@@ -133,6 +133,16 @@ find_state(Millrace__RunState **state, struct query *q, struct db *db, struct er
 	return active_state(state, q, db, q->run_id, err);
 }
 
+/* Only who asks for one task is told of its earlier attempts. */
+static void
+drop_attempts(Millrace__RunState *state, const char *but)
+{
+	for (size_t i = 0; i < state->n_tasks; i++) {
+		if (!but || strcmp(state->tasks[i]->id, but) != 0)
+			rs_state_drop_attempts(state->tasks[i]);
+	}
+}
+
 static int
 add_task_spec(Millrace__RunState *state, struct query *q, struct db *db, struct err **err)
 {
@@ -160,6 +170,7 @@ get(struct db *db, void *arg, struct err **err)
 	int rc = find_state(&state, q, db, err);
 	if (rc != 0)
 		return rc;
+	drop_attempts(state, q->task_id);
 	add_state(q, state);
 	return q->task_id ? add_task_spec(state, q, db, err) : 0;
 }

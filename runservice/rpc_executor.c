@@ -470,7 +470,8 @@ on_report(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 	    decode(call, &millrace__report_request__descriptor, body, len, rs);
 	if (!m)
 		return;
-	if (!rs_executors_attempt(rs->executors, m->attempt->task_id)) {
+	const struct rs_attempt *a = rs_executors_attempt(rs->executors, m->attempt->task_id);
+	if (!a || a->fence != m->attempt->fence) {
 		late_report(rs, call, m);
 		millrace__report_request__free_unpacked(m, NULL);
 		return;

@@ -33,12 +33,15 @@ const struct rs_rule rs_run_rules[] = {
 	TA(RS_NOTSTARTED, RS_FREE, RS_EV_APPROVE, RS_NOTSTARTED, RS_FREE, RS_FX_APPROVE),
 	TA(RS_NOTSTARTED, RS_FREE, RS_EV_SKIP, RS_SKIPPED, RS_FREE, 0),
 	TA(RS_NOTSTARTED, RS_FREE, RS_EV_DROP, RS_CANCELLED, RS_FREE, 0),
+	TA(RS_NOTSTARTED, RS_FREE, RS_EV_GIVE_UP, RS_STOPPED, RS_FREE, RS_FX_END),
 	TA(RS_NOTSTARTED, RS_FREE, RS_EV_ASSIGN, RS_NOTSTARTED, RS_OFFERED,
 	    RS_FX_FENCE | RS_FX_OFFER),
 
 	/* offered */
 	TA(RS_NOTSTARTED, RS_OFFERED, RS_EV_SKIP, RS_SKIPPED, RS_FREE, RS_FX_CLOSE | RS_FX_FENCE),
 	TA(RS_NOTSTARTED, RS_OFFERED, RS_EV_DROP, RS_CANCELLED, RS_FREE, RS_FX_CLOSE | RS_FX_FENCE),
+	TA(RS_NOTSTARTED, RS_OFFERED, RS_EV_GIVE_UP, RS_STOPPED, RS_FREE,
+	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE),
 	TA(RS_NOTSTARTED, RS_OFFERED, RS_EV_EXPIRE, RS_NOTSTARTED, RS_FREE,
 	    RS_FX_CLOSE | RS_FX_FENCE),
 	TA(RS_NOTSTARTED, RS_OFFERED, RS_EV_ACCEPT, RS_NOTSTARTED, RS_HELD, RS_FX_LEASE),
@@ -57,6 +60,12 @@ const struct rs_rule rs_run_rules[] = {
 	    RS_FX_START | RS_FX_END | RS_FX_CLOSE),
 	TA(RS_NOTSTARTED, RS_HELD, RS_EV_LOST, RS_FAILED, RS_FREE,
 	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE),
+	TA(RS_NOTSTARTED, RS_HELD, RS_EV_AGAIN, RS_NOTSTARTED, RS_FREE,
+	    RS_FX_START | RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_RETRY),
+	TA(RS_NOTSTARTED, RS_HELD, RS_EV_AGAIN_LOST, RS_NOTSTARTED, RS_FREE,
+	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE | RS_FX_RETRY),
+	TA(RS_NOTSTARTED, RS_HELD, RS_EV_UNFIT, RS_FAILED, RS_FREE,
+	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE),
 	TA(RS_NOTSTARTED, RS_HELD, RS_EV_LAPSE, RS_NOTSTARTED, RS_FREE,
 	    RS_FX_CLOSE | RS_FX_FENCE | RS_FX_RESET),
 
@@ -68,6 +77,12 @@ const struct rs_rule rs_run_rules[] = {
 	TA(RS_RUNNING, RS_HELD, RS_EV_REPORT_SUCCESS, RS_SUCCESS, RS_FREE, RS_FX_END | RS_FX_CLOSE),
 	TA(RS_RUNNING, RS_HELD, RS_EV_REPORT_FAILED, RS_FAILED, RS_FREE, RS_FX_END | RS_FX_CLOSE),
 	TA(RS_RUNNING, RS_HELD, RS_EV_LOST, RS_FAILED, RS_FREE,
+	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE),
+	TA(RS_RUNNING, RS_HELD, RS_EV_AGAIN, RS_NOTSTARTED, RS_FREE,
+	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_RETRY),
+	TA(RS_RUNNING, RS_HELD, RS_EV_AGAIN_LOST, RS_NOTSTARTED, RS_FREE,
+	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE | RS_FX_RETRY),
+	TA(RS_RUNNING, RS_HELD, RS_EV_UNFIT, RS_FAILED, RS_FREE,
 	    RS_FX_END | RS_FX_CLOSE | RS_FX_FENCE | RS_FX_LOSE),
 	/* Its setup was under way: nothing of the user's has run. */
 	TA(RS_RUNNING, RS_HELD, RS_EV_LAPSE, RS_NOTSTARTED, RS_FREE,
@@ -178,6 +193,15 @@ rs_run_init(struct rs_run *run)
 	run->nrules = rs_run_nrules;
 }
 
+static void
+free_steps(struct rs_step *setup, struct rs_step *steps, size_t n)
+{
+	for (size_t j = 0; j < n; j++)
+		free(steps[j].error);
+	free(setup->error);
+	free(steps);
+}
+
 void
 rs_run_fini(struct rs_run *run)
 {
@@ -185,11 +209,13 @@ rs_run_fini(struct rs_run *run)
 		struct rs_task *t = &run->tasks[i];
 		for (size_t j = 0; j < t->napprovers; j++)
 			free(t->approvers[j]);
-		for (size_t j = 0; j < t->nsteps; j++)
-			free(t->steps[j].error);
-		free(t->setup.error);
+		free_steps(&t->setup, t->steps, t->nsteps);
+		for (size_t j = 0; j < t->tries; j++) {
+			free_steps(&t->past[j].setup, t->past[j].steps, t->nsteps);
+			free(t->past[j].executor);
+		}
+		free(t->past);
 		free(t->approvers);
-		free(t->steps);
 		free(t->deps);
 		free(t->name);
 		free(t->arch);
@@ -202,6 +228,15 @@ rs_run_fini(struct rs_run *run)
 	free(run->name);
 	free(run->group);
 	memset(run, 0, sizeof(*run));
+}
+
+static struct rs_step *
+new_steps(size_t n)
+{
+	struct rs_step *steps = xcalloc(n + 1, sizeof(*steps));
+	for (size_t i = 0; i < n; i++)
+		steps[i].phase = RS_NOTSTARTED;
+	return steps;
 }
 
 struct rs_task *
@@ -220,10 +255,17 @@ rs_run_add_task(struct rs_run *run, const char *id, const char *name, size_t nst
 	t->place = RS_FREE;
 	t->setup.phase = RS_NOTSTARTED;
 	t->nsteps = nsteps;
-	t->steps = xcalloc(nsteps + 1, sizeof(*t->steps));
-	for (size_t i = 0; i < nsteps; i++)
-		t->steps[i].phase = RS_NOTSTARTED;
+	t->steps = new_steps(nsteps);
 	return t;
+}
+
+struct rs_try *
+rs_run_add_try(struct rs_task *t)
+{
+	t->past = xreallocarray(t->past, t->tries + 1u, sizeof(*t->past));
+	struct rs_try *y = &t->past[t->tries++];
+	*y = (struct rs_try){ .setup = { .phase = RS_NOTSTARTED }, .steps = new_steps(t->nsteps) };
+	return y;
 }
 
 void
@@ -260,13 +302,13 @@ find_rule(const struct rs_run *run, enum rs_scope scope, int from, enum rs_place
 }
 
 static void
-effect(struct rs_run *run, unsigned fx, size_t task, uint64_t fence)
+effect(struct rs_run *run, unsigned fx, size_t task, uint64_t fence, enum rs_status outcome)
 {
 	if (fx == 0)
 		return;
 	run->effects = xreallocarray(run->effects, run->neffects + 1, sizeof(*run->effects));
 	run->effects[run->neffects++] =
-	    (struct rs_effect){ .fx = fx, .task = task, .fence = fence };
+	    (struct rs_effect){ .fx = fx, .task = task, .fence = fence, .outcome = outcome };
 }
 
 static void
@@ -319,6 +361,24 @@ reset(struct rs_task *t)
 	t->timedout = t->stop_told = false;
 }
 
+/* The present try becomes one of the past. */
+static void
+put_away(struct rs_task *t)
+{
+	struct rs_try *y = rs_run_add_try(t);
+	struct rs_step *unused = y->steps;
+	*y = (struct rs_try){ .setup = t->setup,
+		.steps = t->steps,
+		.executor = t->executor ? xstrdup(t->executor) : NULL,
+		.timedout = t->timedout,
+		.start_ms = t->start_ms,
+		.end_ms = t->end_ms,
+		.changed = true };
+	t->setup.error = NULL;
+	t->steps = unused;
+	reset(t);
+}
+
 static void
 apply_task(
     struct rs_run *run, const struct rs_rule *r, size_t task, int64_t now_ms, const char *reason)
@@ -347,10 +407,13 @@ apply_task(
 		lose(t, now_ms, reason);
 	if (r->fx & RS_FX_RESET)
 		reset(t);
+	if (r->fx & RS_FX_RETRY)
+		put_away(t);
 	t->changed = true;
 	effect(run,
-	    r->fx & (RS_FX_OFFER | RS_FX_LEASE | RS_FX_CLOSE | RS_FX_TELL_STOP | RS_FX_RESET), task,
-	    fence);
+	    r->fx & (RS_FX_OFFER | RS_FX_LEASE | RS_FX_CLOSE | RS_FX_TELL_STOP | RS_FX_RESET |
+	                RS_FX_RETRY),
+	    task, fence, r->fx & RS_FX_RETRY ? RS_FAILED : t->status);
 }
 
 static void
@@ -367,7 +430,7 @@ apply_run(struct rs_run *run, const struct rs_rule *r, int64_t now_ms)
 	if (r->fx & RS_FX_STOPPING)
 		run->stop = true;
 	run->changed = true;
-	effect(run, r->fx & (RS_FX_EVENT | RS_FX_NEXT), RS_NO_TASK, 0);
+	effect(run, r->fx & (RS_FX_EVENT | RS_FX_NEXT), RS_NO_TASK, 0, 0);
 }
 
 /* Events that follow from the graph; false when no rule allows them. */
@@ -446,6 +509,27 @@ rs_run_parents_final(const struct rs_run *run, size_t task, bool *match)
 	return true;
 }
 
+/* After a failure no further root starts; one between two tries has started. */
+static bool
+is_further_root(const struct rs_run *run, const struct rs_task *t)
+{
+	return run->result != RS_RESULT_UNKNOWN && t->ndeps == 0 && t->tries == 0;
+}
+
+unsigned
+rs_run_tries_left(const struct rs_task *t)
+{
+	return t->tries < t->retries ? t->retries - t->tries : 0;
+}
+
+bool
+rs_run_may_retry(const struct rs_run *run, size_t task)
+{
+	const struct rs_task *t = &run->tasks[task];
+	return run->phase == RS_RUN_RUNNING && !run->stop && t->place == RS_HELD &&
+	       rs_run_tries_left(t) > 0;
+}
+
 bool
 rs_run_task_ready(const struct rs_run *run, size_t task)
 {
@@ -457,8 +541,7 @@ rs_run_task_ready(const struct rs_run *run, size_t task)
 		return false;
 	if (t->needs_approval && !t->approved)
 		return false;
-	/* After a failure no further root starts; the rest of the graph goes on. */
-	if (run->result != RS_RESULT_UNKNOWN && t->ndeps == 0)
+	if (is_further_root(run, t))
 		return false;
 	return rs_run_parents_final(run, task, &match) && match;
 }
@@ -470,7 +553,8 @@ pass_stopping(struct rs_run *run, int64_t now_ms)
 	for (size_t i = 0; i < run->ntasks; i++) {
 		struct rs_task *t = &run->tasks[i];
 		if (t->status == RS_NOTSTARTED && t->place != RS_HELD)
-			moved |= follow_task(run, RS_EV_SKIP, i, now_ms);
+			moved |=
+			    follow_task(run, t->tries > 0 ? RS_EV_GIVE_UP : RS_EV_SKIP, i, now_ms);
 		else if (t->place == RS_HELD && !t->stop_told)
 			moved |= follow_task(run, RS_EV_TELL_STOP, i, now_ms);
 	}
@@ -503,7 +587,7 @@ rs_run_pass_tasks(struct rs_run *run, int64_t now_ms)
 		moved |= pass_stopping(run, now_ms);
 	for (size_t i = 0; i < run->ntasks && run->result != RS_RESULT_UNKNOWN; i++) {
 		const struct rs_task *t = &run->tasks[i];
-		if (t->ndeps == 0 && t->status == RS_NOTSTARTED && t->place != RS_HELD)
+		if (is_further_root(run, t) && t->status == RS_NOTSTARTED && t->place != RS_HELD)
 			moved |= follow_task(run, RS_EV_DROP, i, now_ms);
 	}
 	for (size_t i = 0; i < run->ntasks; i++)
@@ -561,12 +645,24 @@ allowed(const struct rs_run *run, enum rs_event event, size_t task)
 	return true;
 }
 
+/* A failure is the end of a task or of one of its tries. */
+static enum rs_event
+of_failure(const struct rs_run *run, enum rs_event event, size_t task)
+{
+	if (event == RS_EV_REPORT_FAILED && rs_run_may_retry(run, task))
+		return RS_EV_AGAIN;
+	if (event == RS_EV_LOST && rs_run_may_retry(run, task))
+		return RS_EV_AGAIN_LOST;
+	return event;
+}
+
 int
 rs_run_apply(struct rs_run *run, enum rs_event event, size_t task, int64_t now_ms,
     const char *reason, struct err **err)
 {
 	if (!allowed(run, event, task))
 		return refuse(run, event, task, err);
+	event = of_failure(run, event, task);
 	const struct rs_rule *r;
 	if (task == RS_NO_TASK) {
 		r = find_rule(run, RS_SCOPE_RUN, (int)run->phase, 0, event);
@@ -653,6 +749,10 @@ rs_run_check(const struct rs_run *run)
 			return "a held task of a stopping run was not told to stop";
 		if (run->stop && t->place == RS_OFFERED)
 			return "a task of a stopping run is still offered";
+		if (t->tries > t->retries)
+			return "a task was tried more often than it may be";
+		if (run->stop && t->tries > 0 && t->status == RS_NOTSTARTED && t->place == RS_FREE)
+			return "a task of a stopping run waits for another try";
 		if (t->place == RS_FREE && run->phase == RS_QUEUED && t->status != RS_NOTSTARTED &&
 		    t->status != RS_SKIPPED && t->status != RS_SUCCESS)
 			return "a task of a queued run has moved";

@@ -14,10 +14,16 @@
  *   notstarted/FREE --assign--> notstarted/OFFERED --accept--> notstarted/HELD --> running/HELD
  *        ^---------- expire --------+                                      +--> final/FREE
  *        ^---------- lapse (not begun) ------------+---------------+
+ *        ^---------- again (failed or lost, attempts are left) ----+
+ *
+ * An attempt of a task, as people count them, is a try here: it goes from fresh containers to an
+ * outcome. A failure with retries left begins the next try: what became of the one before moves to
+ * task->past. Within one try a task may be handed out more than once (expire, lapse); each time is
+ * an attempt by the executors' protocol and has a fence of its own.
  *
  * Invariants, explored by tests/prop/prop_run.c (rs_run_check()): final states have no way out; a
  * task is never placed before all its parents are final and its conditions hold; a final task has
- * no attempt; fences only grow.
+ * no attempt; fences only grow; a task has at most 1 + retries tries.
  */
 #ifndef RUNSERVICE_RUN_H
 #define RUNSERVICE_RUN_H
@@ -90,6 +96,16 @@ struct rs_step {
 	bool changed; /* to be stored */
 };
 
+/* A try that failed and was followed by another one. */
+struct rs_try {
+	struct rs_step setup, *steps; /* as many as its task has */
+	char *executor;
+	bool timedout;
+	int64_t start_ms, end_ms;
+	bool changed; /* to be stored */
+};
+#define RS_RETRIES_MAX 10
+
 struct rs_task {
 	char id[ID_LEN + 1];
 	char *name;
@@ -110,9 +126,12 @@ struct rs_task {
 	int64_t timeout_ms, start_ms, end_ms;
 	struct rs_dep *deps;
 	size_t ndeps;
-	struct rs_step setup, *steps;
+	struct rs_step setup, *steps; /* of the present try, as are the times and timedout */
 	size_t nsteps;
-	bool changed; /* to be stored */
+	unsigned retries;    /* tries that may follow the first */
+	unsigned tries;      /* that failed and were followed by another one */
+	struct rs_try *past; /* these, oldest first */
+	bool changed;        /* to be stored */
 };
 
 /* What has to follow an applied rule. */
@@ -129,12 +148,14 @@ struct rs_task {
 #define RS_FX_APPROVE 0x400u   /* approved */
 #define RS_FX_STOPPING 0x800u  /* the run's stop flag */
 #define RS_FX_LOSE 0x1000u     /* steps that run are failed, the reason is written on them */
-#define RS_FX_RESET 0x2000u    /* as if it had never been tried: steps, times, logs */
+#define RS_FX_RESET 0x2000u    /* as if this try had never begun: steps, times, logs */
+#define RS_FX_RETRY 0x4000u    /* the try is over and kept as it was, the next one waits */
 
 struct rs_effect {
 	unsigned fx;
 	size_t task;    /* RS_NO_TASK: of the run */
 	uint64_t fence; /* the attempt an RS_FX_CLOSE, _OFFER, _LEASE or _TELL_STOP is about */
+	enum rs_status outcome; /* of that attempt, for RS_FX_CLOSE; notstarted: as if never made */
 };
 #define RS_NO_TASK SIZE_MAX
 
@@ -156,7 +177,8 @@ enum rs_event {
 	RS_EV_REPORT_FAILED,
 	RS_EV_REPORT_CANCELLED,
 	RS_EV_LOST,  /* it may have had effects */
-	RS_EV_LAPSE, /* lost before it began: another attempt may follow */
+	RS_EV_LAPSE, /* lost before it began: it is handed out again */
+	RS_EV_UNFIT, /* it cannot be run, and no further try would heal that */
 	/* follow from the graph; never applied from outside */
 	RS_EV_TASK_FAILED,
 	RS_EV_ALL_FINAL,
@@ -166,6 +188,9 @@ enum rs_event {
 	RS_EV_DROP,
 	RS_EV_WAIT,
 	RS_EV_TELL_STOP,
+	RS_EV_GIVE_UP,    /* stopped between two tries */
+	RS_EV_AGAIN,      /* a failure that was reported, and tries are left */
+	RS_EV_AGAIN_LOST, /* the same of a lost attempt */
 };
 
 struct rs_rule {
@@ -205,11 +230,13 @@ void rs_run_fini(struct rs_run *run);
 struct rs_task *rs_run_add_task(
     struct rs_run *run, const char *id, const char *name, size_t nsteps, bool skip);
 void rs_run_add_dep(struct rs_run *run, size_t task, size_t parent, unsigned conditions);
+/* Appends a past try of which nothing is known yet (for who loads runs). */
+struct rs_try *rs_run_add_try(struct rs_task *t);
 /* RS_NO_TASK when there is none. */
 size_t rs_run_find_task(const struct rs_run *run, const char *id);
 
 /* Applies one event. task is RS_NO_TASK for events of the run. reason is written on lost steps
- * (RS_EV_LOST), else NULL. ERR_CONFLICT: refused, nothing changed. */
+ * (RS_EV_LOST, RS_EV_UNFIT), else NULL. ERR_CONFLICT: refused, nothing changed. */
 int rs_run_apply(struct rs_run *run, enum rs_event event, size_t task, int64_t now_ms,
     const char *reason, struct err **err) MUSTCHECK;
 /* One pass over result, phase and tasks (config-and-runs.md 4.4 A to C); true when something
@@ -222,6 +249,10 @@ bool rs_run_task_ready(const struct rs_run *run, size_t task);
 /* Every parent final; *match: and every condition met. */
 bool rs_run_parents_final(const struct rs_run *run, size_t task, bool *match);
 bool rs_run_has_held(const struct rs_run *run);
+/* A failure of the task now would be followed by another try. */
+bool rs_run_may_retry(const struct rs_run *run, size_t task);
+/* How many tries may follow the present one. */
+unsigned rs_run_tries_left(const struct rs_task *t);
 
 /* Restart rules (4.7). */
 bool rs_run_can_restart(const struct rs_run *run, bool from_failed);

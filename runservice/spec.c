@@ -98,6 +98,9 @@ add_task(struct rs_run *run, const Millrace__TaskSpec *s, struct err **err)
 		return err_set(err, ERR_INVALID, "task \"%s\" has no container", s->name);
 	if (s->arch && strlen(s->arch) > 15)
 		return err_set(err, ERR_INVALID, "task \"%s\": bad architecture", s->name);
+	if (s->retries > RS_RETRIES_MAX)
+		return err_set(err, ERR_INVALID, "task \"%s\" has more than %d retries", s->name,
+		    RS_RETRIES_MAX);
 	auto_free char *labels = NULL;
 	if (rs_labels_text(&labels, s->labels, s->n_labels, err) != 0)
 		return err_wrap(err, "task \"%s\"", s->name);
@@ -113,6 +116,7 @@ add_task(struct rs_run *run, const Millrace__TaskSpec *s, struct err **err)
 	t->ignore_failure = s->ignore_failure;
 	t->needs_approval = s->needs_approval;
 	t->timeout_ms = s->timeout_ms;
+	t->retries = s->retries;
 	return 0;
 }
 

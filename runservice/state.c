@@ -2,6 +2,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
+#include "runservice/runservice.h"
 
 #include <string.h>
 
@@ -62,6 +63,46 @@ add_approvers(Millrace__TaskState *m, const struct rs_task *t)
 	m->annotations[m->n_annotations++] = pair("approvers", buf_str(&json));
 }
 
+static Millrace__AttemptState *
+attempt_state(const struct rs_task *t, unsigned n)
+{
+	const struct rs_try *y = &t->past[n];
+	Millrace__AttemptState *m = xmalloc(sizeof(*m));
+	millrace__attempt_state__init(m);
+	m->attempt = n + 1;
+	m->has_timedout = true;
+	m->timedout = y->timedout;
+	m->has_start_ms = y->start_ms != 0;
+	m->start_ms = y->start_ms;
+	m->has_end_ms = y->end_ms != 0;
+	m->end_ms = y->end_ms;
+	m->executor = y->executor ? xstrdup(y->executor) : NULL;
+	m->setup = step_state(&y->setup);
+	m->steps = xcalloc(t->nsteps + 1, sizeof(*m->steps));
+	for (size_t i = 0; i < t->nsteps; i++)
+		m->steps[m->n_steps++] = step_state(&y->steps[i]);
+	return m;
+}
+
+void *
+rs_state_pack_try(size_t *len, const struct rs_task *t, unsigned n)
+{
+	Millrace__AttemptState *m = attempt_state(t, n);
+	void *packed = rs_pack(len, m);
+	millrace__attempt_state__free_unpacked(m, NULL);
+	return packed;
+}
+
+void
+rs_state_drop_attempts(Millrace__TaskState *m)
+{
+	for (size_t i = 0; i < m->n_attempts; i++)
+		millrace__attempt_state__free_unpacked(m->attempts[i], NULL);
+	free(m->attempts);
+	m->attempts = NULL;
+	m->n_attempts = 0;
+}
+
 Millrace__TaskState *
 rs_state_of_task(const struct rs_run *run, size_t task, const struct rs_candidate *list, size_t n)
 {
@@ -90,6 +131,12 @@ rs_state_of_task(const struct rs_run *run, size_t task, const struct rs_candidat
 	for (size_t i = 0; i < t->nsteps; i++)
 		m->steps[m->n_steps++] = step_state(&t->steps[i]);
 	m->wait_reason = rs_scheduler_wait_reason(run, task, list, n);
+	m->has_attempt = m->has_attempts_max = true;
+	m->attempt = t->tries + 1;
+	m->attempts_max = t->retries + 1;
+	m->attempts = xcalloc(t->tries + 1u, sizeof(*m->attempts));
+	for (unsigned i = 0; i < t->tries; i++)
+		m->attempts[m->n_attempts++] = attempt_state(t, i);
 	return m;
 }
 
@@ -200,6 +247,30 @@ read_step(struct rs_step *s, const Millrace__StepState *m)
 }
 
 static void
+read_try(struct rs_try *y, const Millrace__AttemptState *m, size_t nsteps)
+{
+	y->timedout = m->timedout;
+	y->start_ms = m->start_ms;
+	y->end_ms = m->end_ms;
+	y->executor = m->executor ? xstrdup(m->executor) : NULL;
+	read_step(&y->setup, m->setup);
+	for (size_t i = 0; i < m->n_steps && i < nsteps; i++)
+		read_step(&y->steps[i], m->steps[i]);
+}
+
+int
+rs_state_unpack_try(struct rs_task *t, const void *state, size_t len, struct err **err)
+{
+	Millrace__AttemptState *m = millrace__attempt_state__unpack(NULL, len, state);
+	bool ok = m && m->attempt > 0 && m->attempt <= t->tries;
+	if (ok)
+		read_try(&t->past[m->attempt - 1], m, t->nsteps);
+	if (m)
+		millrace__attempt_state__free_unpacked(m, NULL);
+	return ok ? 0 : err_set(err, ERR_INTERNAL, "stored attempt of task %s is damaged", t->id);
+}
+
+static void
 read_task(struct rs_run *run, const Millrace__TaskState *m)
 {
 	struct rs_task *t = rs_run_add_task(run, m->id, m->name, m->n_steps, false);
@@ -215,6 +286,9 @@ read_task(struct rs_run *run, const Millrace__TaskState *m)
 		read_step(&t->setup, m->setup);
 	for (size_t i = 0; i < m->n_steps; i++)
 		read_step(&t->steps[i], m->steps[i]);
+	t->retries = m->attempts_max > 0 ? m->attempts_max - 1 : 0;
+	for (size_t i = 0; i < m->n_attempts; i++)
+		read_try(rs_run_add_try(t), m->attempts[i], t->nsteps);
 }
 
 void

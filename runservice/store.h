@@ -90,6 +90,7 @@ int rs_store_explain_group(uint64_t *holder, uint64_t *ahead, struct db *db, con
 struct rs_attempt_row {
 	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];
 	uint64_t fence, revision;
+	unsigned tries; /* of the task before this one */
 	char executor[65], session[65];
 	enum rs_place place; /* RS_FREE = closed */
 	bool begun, expired;
@@ -107,9 +108,9 @@ int rs_store_attempt_get(struct rs_attempt_row *out, struct db *db, const char *
 /* The same, and nobody else changes the row until the transaction ends. */
 int rs_store_attempt_lock(struct rs_attempt_row *out, struct db *db, const char *task_id,
     uint64_t fence, struct err **err) MUSTCHECK;
-/* How many attempts of a task were ever held (those of the last day). */
+/* How many attempts of a task's try were ever held (those of the last day). */
 int rs_store_attempts_tried(
-    uint64_t *n, struct db *db, const char *task_id, struct err **err) MUSTCHECK;
+    uint64_t *n, struct db *db, const char *task_id, unsigned tries, struct err **err) MUSTCHECK;
 struct rs_renewed {
 	char task_id[ID_LEN + 1];
 	uint64_t fence;
@@ -209,45 +210,57 @@ int rs_store_scopes_drop(
     struct db *db, const char *const *scopes, size_t n, struct err **err) MUSTCHECK;
 
 /* --- store_log.c --- */
+/* One log. Those of a task's tries are different ones. */
+struct rs_log_id {
+	char task_id[ID_LEN + 1];
+	unsigned tries; /* of the task before the one it is of */
+	int step;       /* -1: the setup */
+};
 struct rs_segment {
 	uint64_t start, end;
 	char *key; /* NULL = none */
 };
 int rs_store_log_end(
-    uint64_t *end, struct db *db, const char *task_id, int step, struct err **err) MUSTCHECK;
+    uint64_t *end, struct db *db, const struct rs_log_id *id, struct err **err) MUSTCHECK;
 /* The segment that holds offset (key NULL when none does), the log's stored end, and whether it was
  * deleted. */
 int rs_store_log_find(struct rs_segment *seg, uint64_t *end, bool *deleted, struct db *db,
-    const char *task_id, int step, uint64_t offset, struct err **err) MUSTCHECK;
-int rs_store_log_add(struct db *db, const char *task_id, int step, uint64_t fence,
+    const struct rs_log_id *id, uint64_t offset, struct err **err) MUSTCHECK;
+int rs_store_log_add(struct db *db, const struct rs_log_id *id, uint64_t fence,
     const struct rs_segment *seg, struct err **err) MUSTCHECK;
 /* Moves the segments to the garbage and remembers that the log was deleted. */
-int rs_store_log_delete(struct db *db, const char *task_id, int step, struct err **err) MUSTCHECK;
-/* Moves all segments of a task to the garbage: another attempt writes its logs anew. */
-int rs_store_log_reset(struct db *db, const char *task_id, struct err **err) MUSTCHECK;
+int rs_store_log_delete(struct db *db, const struct rs_log_id *id, struct err **err) MUSTCHECK;
+/* Moves all segments of a task's try to the garbage: it is handed out again and writes its logs
+ * anew. */
+int rs_store_log_reset(
+    struct db *db, const char *task_id, unsigned tries, struct err **err) MUSTCHECK;
 int rs_store_garbage_add(struct db *db, const char *key, struct err **err) MUSTCHECK;
 int rs_store_garbage_list(char ***keys, size_t *n, struct db *db, struct err **err) MUSTCHECK;
 int rs_store_garbage_forget(struct db *db, const char *key, struct err **err) MUSTCHECK;
 
 /* --- store_archive.c --- */
-int rs_store_archive_begin(struct db *db, const char *id, const char *run_id, const char *task_id,
-    uint64_t fence, uint32_t step, struct err **err) MUSTCHECK;
-/* URLs of parts below upto are given out: remembered, so that their objects can be removed. */
-int rs_store_archive_urls(struct db *db, const char *id, uint32_t upto, struct err **err) MUSTCHECK;
 struct rs_archive_row {
 	char run_id[ID_LEN + 1], task_id[ID_LEN + 1];
 	uint64_t fence;
+	unsigned tries; /* of the task before the one that makes it */
 	uint32_t step;
 	bool done;
 };
+int rs_store_archive_begin(
+    struct db *db, const char *id, const struct rs_archive_row *row, struct err **err) MUSTCHECK;
+/* URLs of parts below upto are given out: remembered, so that their objects can be removed. */
+int rs_store_archive_urls(struct db *db, const char *id, uint32_t upto, struct err **err) MUSTCHECK;
 int rs_store_archive_get(
     struct rs_archive_row *out, struct db *db, const char *id, struct err **err) MUSTCHECK;
 int rs_store_archive_part(struct db *db, const char *id, uint32_t part, uint64_t size,
     const void *sha256, struct err **err) MUSTCHECK;
 int rs_store_archive_done(struct db *db, const char *id, struct err **err) MUSTCHECK;
-/* The newest completed archive of a step: id "" when there is none. */
-int rs_store_archive_of_step(char id[ID_LEN + 1], struct db *db, const char *task_id, uint32_t step,
-    struct err **err) MUSTCHECK;
+/* The newest completed archive of a step of a task's try: id "" when there is none. */
+int rs_store_archive_of_step(char id[ID_LEN + 1], struct db *db, const char *task_id,
+    unsigned tries, uint32_t step, struct err **err) MUSTCHECK;
+/* Workspaces of a task's tries before this one: as if they had never been completed. */
+int rs_store_archives_undo(
+    struct db *db, const char *task_id, unsigned tries, struct err **err) MUSTCHECK;
 struct rs_part_row {
 	uint64_t size;
 	uint8_t sha256[32];

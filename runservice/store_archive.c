@@ -7,17 +7,21 @@
 /* clang-format off */
 const struct db_stmt rs_stmts_archive[] = {
 	{ "archive_begin",
-	  "insert into archives (id, run_id, task_id, fence, step) values ($1, $2, $3, $4, $5)", 5 },
+	  "insert into archives (id, run_id, task_id, fence, try, step) "
+	  "values ($1, $2, $3, $4, $5, $6)", 6 },
 	{ "archive_urls",
 	  "update archives set urls = greatest(urls, $2), urls_at = now() where id = $1", 2 },
 	{ "archive_get",
-	  "select run_id, task_id, fence, step, done from archives where id = $1", 1 },
+	  "select run_id, task_id, fence, try, step, done from archives where id = $1", 1 },
 	{ "archive_part",
 	  "insert into archive_parts (archive_id, part, size, sha256) values ($1, $2, $3, $4)", 4 },
 	{ "archive_done", "update archives set done = true where id = $1 and not done", 1 },
 	{ "archive_of_step",
-	  "select id from archives where task_id = $1 and step = $2 and done "
-	  "order by fence desc, created desc limit 1", 2 },
+	  "select id from archives where task_id = $1 and step = $2 and try = $3 and done "
+	  "order by fence desc, created desc limit 1", 3 },
+	{ "archives_undo",
+	  "update archives a set done = false where task_id = $1 and try < $2 and done "
+	  "and not exists (select from caches c where c.archive_id = a.id)", 2 },
 	{ "archive_parts",
 	  "select size, sha256, count(*) over () as total from archive_parts "
 	  "where archive_id = $1 order by part", 1 },
@@ -26,11 +30,12 @@ const struct db_stmt rs_stmts_archive[] = {
 const size_t rs_stmts_archive_len = ARRAY_LEN(rs_stmts_archive);
 
 int
-rs_store_archive_begin(struct db *db, const char *id, const char *run_id, const char *task_id,
-    uint64_t fence, uint32_t step, struct err **err)
+rs_store_archive_begin(
+    struct db *db, const char *id, const struct rs_archive_row *row, struct err **err)
 {
-	return db_query(NULL, db, err, "archive_begin", DB_TEXT(id), DB_TEXT(run_id),
-	    DB_TEXT(task_id), DB_I64((int64_t)fence), DB_I64(step));
+	return db_query(NULL, db, err, "archive_begin", DB_TEXT(id), DB_TEXT(row->run_id),
+	    DB_TEXT(row->task_id), DB_I64((int64_t)row->fence), DB_I64(row->tries),
+	    DB_I64(row->step));
 }
 
 int
@@ -51,6 +56,7 @@ rs_store_archive_get(struct rs_archive_row *out, struct db *db, const char *id, 
 	rs_store_copy_id(out->run_id, r, 0, "run_id");
 	rs_store_copy_id(out->task_id, r, 0, "task_id");
 	out->fence = (uint64_t)db_i64(r, 0, "fence");
+	out->tries = (unsigned)db_i64(r, 0, "try");
 	out->step = (uint32_t)db_i64(r, 0, "step");
 	out->done = db_bool(r, 0, "done");
 	return 0;
@@ -71,17 +77,24 @@ rs_store_archive_done(struct db *db, const char *id, struct err **err)
 }
 
 int
-rs_store_archive_of_step(
-    char id[ID_LEN + 1], struct db *db, const char *task_id, uint32_t step, struct err **err)
+rs_store_archive_of_step(char id[ID_LEN + 1], struct db *db, const char *task_id, unsigned tries,
+    uint32_t step, struct err **err)
 {
 	auto_result *r = NULL;
-	int rc = db_query(&r, db, err, "archive_of_step", DB_TEXT(task_id), DB_I64(step));
+	int rc =
+	    db_query(&r, db, err, "archive_of_step", DB_TEXT(task_id), DB_I64(step), DB_I64(tries));
 	if (rc != 0)
 		return rc;
 	id[0] = '\0';
 	if (db_rows(r) > 0)
 		rs_store_copy_id(id, r, 0, "id");
 	return 0;
+}
+
+int
+rs_store_archives_undo(struct db *db, const char *task_id, unsigned tries, struct err **err)
+{
+	return db_query(NULL, db, err, "archives_undo", DB_TEXT(task_id), DB_I64(tries));
 }
 
 int

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define ATTEMPT_COLUMNS                                                                            \
-	"a.task_id, a.fence, a.run_id, a.executor, a.session, a.state, a.begun, a.revision, "      \
+	"a.task_id, a.fence, a.run_id, a.try, a.executor, a.session, a.state, a.begun, "           \
+	"a.revision, "                                                                             \
 	"coalesce(a.outcome, '') as outcome, "                                                     \
 	"coalesce((extract(epoch from a.lease_expires - clock_timestamp()) * 1000)::bigint, 0) "   \
 	"as left_ms "
@@ -18,7 +19,8 @@ const struct db_stmt rs_stmts_attempt[] = {
 	{ "attempt_lock",
 	  "select " ATTEMPT_COLUMNS "from attempts a where task_id = $1 and fence = $2 for update", 2 },
 	{ "attempts_tried",
-	  "select count(*) as n from attempts where task_id = $1 and lease_expires is not null", 1 },
+	  "select count(*) as n from attempts where task_id = $1 and try = $2 "
+	  "and lease_expires is not null", 2 },
 	{ "attempts_renew",
 	  "update attempts a set lease_expires = "
 	  "clock_timestamp() + $4::bigint * interval '1 millisecond' "
@@ -55,6 +57,7 @@ read_row(struct rs_attempt_row *a, const struct db_result *r, size_t i)
 	rs_store_copy_id(a->run_id, r, i, "run_id");
 	a->fence = (uint64_t)db_i64(r, i, "fence");
 	a->revision = (uint64_t)db_i64(r, i, "revision");
+	a->tries = (unsigned)db_i64(r, i, "try");
 	copy_text(a->executor, sizeof(a->executor), db_text(r, i, "executor"));
 	copy_text(a->session, sizeof(a->session), db_text(r, i, "session"));
 	copy_text(a->outcome, sizeof(a->outcome), db_text(r, i, "outcome"));
@@ -102,10 +105,11 @@ rs_store_attempt_lock(struct rs_attempt_row *out, struct db *db, const char *tas
 }
 
 int
-rs_store_attempts_tried(uint64_t *n, struct db *db, const char *task_id, struct err **err)
+rs_store_attempts_tried(
+    uint64_t *n, struct db *db, const char *task_id, unsigned tries, struct err **err)
 {
 	auto_result *r = NULL;
-	int rc = db_query(&r, db, err, "attempts_tried", DB_TEXT(task_id));
+	int rc = db_query(&r, db, err, "attempts_tried", DB_TEXT(task_id), DB_I64(tries));
 	if (rc == 0)
 		*n = (uint64_t)db_i64(r, 0, "n");
 	return rc;

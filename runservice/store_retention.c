@@ -29,8 +29,9 @@ const struct db_stmt rs_stmts_retention[] = {
 	{ "logs_old",
 	  "with gone as (delete from log_segments l where ctid in (select s.ctid from log_segments s "
 	  "where s.created < now() - " MS("$1") " and not exists (select from tasks t "
-	  "where t.id = s.task_id) limit $2) returning l.task_id, l.step, l.key), "
-	  "mark as (insert into deleted_logs (task_id, step) select distinct task_id, step from gone "
+	  "where t.id = s.task_id) limit $2) returning l.task_id, l.step, l.try, l.key), "
+	  "mark as (insert into deleted_logs (task_id, step, try) "
+	  "select distinct task_id, step, try from gone "
 	  "on conflict do nothing) "
 	  "insert into garbage (key) select key from gone on conflict do nothing", 2 },
 };

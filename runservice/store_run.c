@@ -1,3 +1,4 @@
+#include "runservice/state.h"
 #include "runservice/store_int.h"
 
 #include "common/mem.h"
@@ -15,6 +16,7 @@ const struct db_stmt rs_stmts_run[] = {
 	  "select t.id, t.name, t.level, t.status, t.place, t.fence, t.executor, t.skip, "
 	  "t.ignore_failure, t.needs_approval, t.approved, t.waiting, t.timedout, t.stop_told, "
 	  "t.approvers, t.arch, t.labels, t.privileged, t.nsteps, t.timeout_ms, t.start_ms, t.end_ms, "
+	  "t.retries, t.tries, "
 	  "coalesce(a.begun, false) as begun, coalesce(a.revision, 0) as reported from tasks t "
 	  "left join attempts a on a.task_id = t.id and a.fence = t.fence "
 	  "where t.run_id = $1 order by t.ord", 1 },
@@ -23,6 +25,7 @@ const struct db_stmt rs_stmts_run[] = {
 	{ "run_steps",
 	  "select task_id, step, phase, exit_status, start_ms, end_ms, log_stored, error "
 	  "from steps where run_id = $1", 1 },
+	{ "run_tries", "select task_id, state from tries where run_id = $1 order by task_id, try", 1 },
 	{ "counter_get", "select last from counters where owner = $1", 1 },
 	{ "sequences",
 	  "select nextval('run_sequence') as sequence from generate_series(1, $1::integer)", 1 },
@@ -168,6 +171,9 @@ load_task(struct rs_run *run, const struct db_result *r, size_t i)
 	t->timeout_ms = db_i64(r, i, "timeout_ms");
 	t->start_ms = db_i64(r, i, "start_ms");
 	t->end_ms = db_i64(r, i, "end_ms");
+	t->retries = (unsigned)db_i64(r, i, "retries");
+	for (int64_t n = db_i64(r, i, "tries"); n > 0; n--)
+		rs_run_add_try(t);
 }
 
 static int
@@ -217,6 +223,26 @@ load_steps(struct rs_run *run, struct db *db, struct err **err)
 	return rc;
 }
 
+/* They come task by task, as many as each has. */
+static int
+load_tries(struct rs_run *run, struct db *db, struct err **err)
+{
+	auto_result *r = NULL;
+	int rc = 0;
+	bool any = false;
+	for (size_t i = 0; i < run->ntasks; i++)
+		any |= run->tasks[i].tries > 0;
+	if (any)
+		rc = db_query(&r, db, err, "run_tries", DB_TEXT(run->id));
+	for (size_t i = 0; any && rc == 0 && i < db_rows(r); i++) {
+		size_t len, task = rs_run_find_task(run, db_text(r, i, "task_id"));
+		auto_free void *state = db_bytes(&len, r, i, "state");
+		MUST(task != RS_NO_TASK && state);
+		rc = rs_state_unpack_try(&run->tasks[task], state, len, err);
+	}
+	return rc;
+}
+
 struct load {
 	struct rs_run *run;
 	const char *run_id;
@@ -235,6 +261,8 @@ load_all(struct db *db, void *arg, struct err **err)
 		rc = load_deps(run, db, err);
 	if (rc == 0)
 		rc = load_steps(run, db, err);
+	if (rc == 0)
+		rc = load_tries(run, db, err);
 	return rc;
 }
 

@@ -1,5 +1,6 @@
 #include "runservice/store_write.h"
 
+#include "runservice/state.h"
 #include "runservice/store_int.h"
 
 #include "common/buf.h"
@@ -23,8 +24,10 @@ enum kind {
 	W_RUN,
 	W_TASK,
 	W_STEP,
+	W_TRY,
 	W_STEPS_OVER,
 	W_DEPS_OVER,
+	W_TRIES_OVER,
 	W_TASKS_OVER,
 	W_RUN_OVER,
 	W_HISTORY,
@@ -41,11 +44,11 @@ const struct db_stmt rs_stmts_write[] = {
 	[W_TASK_NEW] = { "write_task_new",
 	  "insert into tasks (run_id, id, ord, name, level, status, place, fence, executor, skip, "
 	  "ignore_failure, needs_approval, approved, waiting, arch, privileged, nsteps, timeout_ms, "
-	  "start_ms, end_ms, labels) select * from unnest($1::uuid[], $2::uuid[], $3::integer[], "
+	  "start_ms, end_ms, labels, retries, tries) select * from unnest($1::uuid[], $2::uuid[], $3::integer[], "
 	  "$4::text[], $5::integer[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::boolean[], "
 	  "$11::boolean[], $12::boolean[], $13::boolean[], $14::boolean[], $15::text[], "
 	  "$16::boolean[], $17::integer[], $18::bigint[], $19::bigint[], $20::bigint[], "
-	  "$21::text[])", 21 },
+	  "$21::text[], $22::integer[], $23::integer[])", 23 },
 	[W_DEP_NEW] = { "write_dep_new",
 	  "insert into deps (run_id, task_id, parent_id, conditions) "
 	  "select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[])", 4 },
@@ -57,8 +60,9 @@ const struct db_stmt rs_stmts_write[] = {
 	[W_REQUEST] = { "write_request",
 	  "insert into requests (id, answer) select * from unnest($1::uuid[], $2::bytea[])", 2 },
 	[W_OFFER] = { "write_offer",
-	  "insert into attempts (task_id, fence, run_id, executor, state) "
-	  "select *, 'offered' from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[])", 4 },
+	  "insert into attempts (task_id, fence, run_id, executor, try, state) "
+	  "select *, 'offered' from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], "
+	  "$5::integer[])", 5 },
 	[W_HOLD] = { "write_hold",
 	  "update attempts a set state = 'held', session = w.session, lease_expires = "
 	  "clock_timestamp() + w.lease_ms * interval '1 millisecond' "
@@ -85,12 +89,13 @@ const struct db_stmt rs_stmts_write[] = {
 	[W_TASK] = { "write_task",
 	  "update tasks t set status = w.status, place = w.place, fence = w.fence, "
 	  "executor = w.executor, approved = w.approved, waiting = w.waiting, timedout = w.timedout, "
-	  "stop_told = w.stop_told, approvers = w.approvers, start_ms = w.start_ms, end_ms = w.end_ms "
+	  "stop_told = w.stop_told, approvers = w.approvers, start_ms = w.start_ms, end_ms = w.end_ms, "
+	  "tries = w.tries "
 	  "from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], "
 	  "$7::boolean[], $8::boolean[], $9::boolean[], $10::boolean[], $11::text[], $12::bigint[], "
-	  "$13::bigint[]) as w (run_id, id, status, place, fence, executor, approved, waiting, "
-	  "timedout, stop_told, approvers, start_ms, end_ms) "
-	  "where t.run_id = w.run_id and t.id = w.id", 13 },
+	  "$13::bigint[], $14::integer[]) as w (run_id, id, status, place, fence, executor, approved, "
+	  "waiting, timedout, stop_told, approvers, start_ms, end_ms, tries) "
+	  "where t.run_id = w.run_id and t.id = w.id", 14 },
 	[W_STEP] = { "write_step",
 	  "insert into steps (run_id, task_id, step, phase, exit_status, start_ms, end_ms, log_stored, "
 	  "error) select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], "
@@ -98,8 +103,12 @@ const struct db_stmt rs_stmts_write[] = {
 	  "on conflict (run_id, task_id, step) do update set phase = excluded.phase, "
 	  "exit_status = excluded.exit_status, start_ms = excluded.start_ms, "
 	  "end_ms = excluded.end_ms, log_stored = excluded.log_stored, error = excluded.error", 9 },
+	[W_TRY] = { "write_try",
+	  "insert into tries (run_id, task_id, try, state) "
+	  "select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::bytea[])", 4 },
 	[W_STEPS_OVER] = { "write_steps_over", "delete from steps where run_id = any ($1::uuid[])", 1 },
 	[W_DEPS_OVER] = { "write_deps_over", "delete from deps where run_id = any ($1::uuid[])", 1 },
+	[W_TRIES_OVER] = { "write_tries_over", "delete from tries where run_id = any ($1::uuid[])", 1 },
 	[W_TASKS_OVER] = { "write_tasks_over", "delete from tasks where run_id = any ($1::uuid[])", 1 },
 	[W_RUN_OVER] = { "write_run_over", "delete from runs where id = any ($1::uuid[])", 1 },
 	[W_HISTORY] = { "write_history",
@@ -267,6 +276,19 @@ write_steps(struct rs_writes *w, const struct rs_run *run, struct rs_task *t)
 }
 
 static void
+write_tries(struct rs_writes *w, const struct rs_run *run, struct rs_task *t)
+{
+	for (unsigned i = 0; i < t->tries; i++) {
+		size_t len;
+		if (!t->past[i].changed)
+			continue;
+		t->past[i].changed = false;
+		auto_free void *state = rs_state_pack_try(&len, t, i);
+		ADD(w, W_TRY, DB_TEXT(run->id), DB_TEXT(t->id), DB_I64(i), DB_BYTES(state, len));
+	}
+}
+
+static void
 write_task(struct rs_writes *w, const struct rs_run *run, struct rs_task *t)
 {
 	auto_buf who = BUF_INIT;
@@ -278,7 +300,8 @@ write_task(struct rs_writes *w, const struct rs_run *run, struct rs_task *t)
 	ADD(w, W_TASK, DB_TEXT(run->id), DB_TEXT(t->id), DB_TEXT(rs_status_name(t->status)),
 	    DB_TEXT(rs_place_name(t->place)), DB_I64((int64_t)t->fence), DB_TEXT(t->executor),
 	    DB_BOOL(t->approved), DB_BOOL(t->waiting_approval), DB_BOOL(t->timedout),
-	    DB_BOOL(t->stop_told), DB_TEXT(buf_str(&who)), DB_I64(t->start_ms), DB_I64(t->end_ms));
+	    DB_BOOL(t->stop_told), DB_TEXT(buf_str(&who)), DB_I64(t->start_ms), DB_I64(t->end_ms),
+	    DB_I64(t->tries));
 }
 
 void
@@ -287,6 +310,7 @@ rs_write_run(struct rs_writes *w, struct rs_run *run)
 	for (size_t i = 0; i < run->ntasks; i++) {
 		write_task(w, run, &run->tasks[i]);
 		write_steps(w, run, &run->tasks[i]);
+		write_tries(w, run, &run->tasks[i]);
 	}
 	if (!run->changed)
 		return;
@@ -307,8 +331,9 @@ write_task_new(struct rs_writes *w, const struct rs_run *run, struct rs_task *t,
 	    DB_BOOL(t->ignore_failure), DB_BOOL(t->needs_approval), DB_BOOL(t->approved),
 	    DB_BOOL(t->waiting_approval), DB_TEXT(t->arch), DB_BOOL(t->privileged),
 	    DB_I64((int64_t)t->nsteps), DB_I64(t->timeout_ms), DB_I64(t->start_ms),
-	    DB_I64(t->end_ms), DB_TEXT(t->labels));
+	    DB_I64(t->end_ms), DB_TEXT(t->labels), DB_I64(t->retries), DB_I64(t->tries));
 	write_steps(w, run, t);
+	write_tries(w, run, t);
 	for (size_t j = 0; j < t->ndeps; j++)
 		ADD(w, W_DEP_NEW, DB_TEXT(run->id), DB_TEXT(t->id),
 		    DB_TEXT(run->tasks[t->deps[j].parent].id), DB_I64(t->deps[j].conditions));
@@ -327,12 +352,24 @@ rs_write_run_new(struct rs_writes *w, struct rs_run *run)
 		write_task_new(w, run, &run->tasks[i], i);
 }
 
+static bool
+was_retried(const struct rs_run *run)
+{
+	for (size_t i = 0; i < run->ntasks; i++) {
+		if (run->tasks[i].tries > 0)
+			return true;
+	}
+	return false;
+}
+
 void
 rs_write_run_over(struct rs_writes *w, const struct rs_run *run, const void *state, size_t len)
 {
 	ADD(w, W_STEPS_OVER, DB_TEXT(run->id));
 	if (run->ntasks > 1)
 		ADD(w, W_DEPS_OVER, DB_TEXT(run->id));
+	if (was_retried(run))
+		ADD(w, W_TRIES_OVER, DB_TEXT(run->id));
 	ADD(w, W_TASKS_OVER, DB_TEXT(run->id));
 	ADD(w, W_RUN_OVER, DB_TEXT(run->id));
 	ADD(w, W_HISTORY, DB_TEXT(run->id), DB_I64((int64_t)run->sequence), DB_TEXT(run->owner),
@@ -371,7 +408,7 @@ void
 rs_write_attempt_offer(struct rs_writes *w, const char *run_id, const struct rs_task *t)
 {
 	ADD(w, W_OFFER, DB_TEXT(t->id), DB_I64((int64_t)t->fence), DB_TEXT(run_id),
-	    DB_TEXT(t->executor));
+	    DB_TEXT(t->executor), DB_I64(t->tries));
 }
 
 void

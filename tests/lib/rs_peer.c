@@ -430,6 +430,8 @@ make_task(struct made_task *list, size_t i, const struct rs_peer_task *t)
 	if (t->label)
 		m->spec.labels = one_label(&m->label, m->labels, t->label);
 	m->spec.n_labels = t->label != NULL;
+	m->spec.has_retries = t->retries > 0;
+	m->spec.retries = t->retries;
 	for (size_t j = 0; t->after && j < i; j++) {
 		if (strcmp(list[j].spec.name, t->after) != 0)
 			continue;
@@ -501,10 +503,17 @@ rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *ta
 Millrace__RunState *
 rs_peer_get(struct rs_peer *p, uint64_t number)
 {
+	return rs_peer_get_task(p, number, NULL);
+}
+
+Millrace__RunState *
+rs_peer_get_task(struct rs_peer *p, uint64_t number, const char *task_id)
+{
 	Millrace__RunGetRequest req = MILLRACE__RUN_GET_REQUEST__INIT;
 	Millrace__RunState *run = NULL;
 	req.owner = unconst(RS_PEER_OWNER);
 	req.number = number;
+	req.task_id = unconst(task_id);
 	assert_int_equal(
 	    rs_call_again(p, p->gateway, "run.get", &req, &millrace__run_state__descriptor, &run),
 	    0);
@@ -568,12 +577,21 @@ rs_peer_approve(struct rs_peer *p, uint64_t number, const char *task, const char
 char *
 rs_peer_log(struct rs_peer *p, uint64_t number, const char *task_id, int step, int *code)
 {
+	return rs_peer_log_of(p, number, task_id, step, 0, code);
+}
+
+char *
+rs_peer_log_of(
+    struct rs_peer *p, uint64_t number, const char *task_id, int step, unsigned attempt, int *code)
+{
 	Millrace__LogReadRequest req = MILLRACE__LOG_READ_REQUEST__INIT;
 	auto_buf all = BUF_INIT;
 	req.owner = unconst(RS_PEER_OWNER);
 	req.number = number;
 	req.task_id = unconst(task_id);
 	req.step = step;
+	req.has_attempt = attempt > 0;
+	req.attempt = attempt;
 	for (;;) {
 		Millrace__LogReadReply *reply = NULL;
 		req.offset = all.len;

@@ -110,6 +110,7 @@ struct rs_peer_task {
 	bool caches;          /* its first step saves a cache, the second restores one */
 	const char *variable; /* of its environment, or NULL */
 	const char *label;    /* that its executor must have, or NULL */
+	unsigned retries;
 };
 extern const struct rs_peer_task rs_peer_one_task[1]; /* "task", of one step */
 /* Creates a run of n tasks in the group RS_PEER_OWNER "/branch/<branch>"; returns its number.
@@ -125,6 +126,11 @@ int rs_peer_action(struct rs_peer *p, uint64_t number, const char *action, const
 int rs_peer_approve(struct rs_peer *p, uint64_t number, const char *task, const char *user);
 /* The log from offset 0 as far as it goes, malloc'ed; NULL and *code for an error. */
 char *rs_peer_log(struct rs_peer *p, uint64_t number, const char *task_id, int step, int *code);
+/* Of one attempt of the task; 0: of the newest. */
+char *rs_peer_log_of(
+    struct rs_peer *p, uint64_t number, const char *task_id, int step, unsigned attempt, int *code);
+/* The run with the task's earlier attempts. */
+Millrace__RunState *rs_peer_get_task(struct rs_peer *p, uint64_t number, const char *task_id);
 
 /* --- what an executor does --- */
 struct rs_offer {

@@ -37,6 +37,7 @@ struct mtask {
 	enum rs_place place;
 	uint64_t fence;
 	bool ignore, needs, approved, waiting, told;
+	unsigned retries, tries;
 	size_t ndeps;
 	struct rs_dep deps[TASKS_MAX];
 };
@@ -123,13 +124,13 @@ follow_once(struct model *m)
 		if (m->stop && t->place == RS_HELD)
 			t->told = true;
 		else if (m->stop && t->status == RS_NOTSTARTED)
-			leave(t, RS_SKIPPED);
+			leave(t, t->tries > 0 ? RS_STOPPED : RS_SKIPPED);
 	}
 	for (size_t i = 0; i < m->n; i++) {
 		struct mtask *t = &m->t[i];
 
 		if (m->result != RS_RESULT_UNKNOWN && t->ndeps == 0 && t->status == RS_NOTSTARTED &&
-		    t->place != RS_HELD)
+		    t->place != RS_HELD && t->tries == 0)
 			leave(t, RS_CANCELLED);
 	}
 	for (size_t i = 0; i < m->n; i++) {
@@ -183,13 +184,26 @@ ends(struct mtask *t, enum rs_status status)
 	return true;
 }
 
+/* A failure of what an executor holds: the end, or there is another try. */
+static bool
+fails(const struct model *m, struct mtask *t)
+{
+	if (t->place != RS_HELD || m->stop || t->tries == t->retries)
+		return ends(t, RS_FAILED);
+	t->tries++;
+	t->fence++;
+	t->status = RS_NOTSTARTED;
+	t->place = RS_FREE;
+	return true;
+}
+
 static bool
 of_task(struct model *m, struct mtask *t, enum rs_event e)
 {
 	bool open = m->phase == RS_QUEUED || m->phase == RS_RUN_RUNNING;
-	bool may = m->phase == RS_RUN_RUNNING && !m->stop && waits(t) &&
-	           (!t->needs || t->approved) && (m->result == RS_RESULT_UNKNOWN || t->ndeps > 0) &&
-	           parents(m, t) == 1;
+	bool may =
+	    m->phase == RS_RUN_RUNNING && !m->stop && waits(t) && (!t->needs || t->approved) &&
+	    (m->result == RS_RESULT_UNKNOWN || t->ndeps > 0 || t->tries > 0) && parents(m, t) == 1;
 
 	switch ((int)e) {
 	case RS_EV_APPROVE:
@@ -225,10 +239,17 @@ of_task(struct model *m, struct mtask *t, enum rs_event e)
 	case RS_EV_REPORT_SUCCESS:
 		return ends(t, RS_SUCCESS);
 	case RS_EV_REPORT_FAILED:
-		return ends(t, RS_FAILED);
+		return fails(m, t);
 	case RS_EV_REPORT_CANCELLED:
 		return ends(t, RS_CANCELLED);
 	case RS_EV_LOST:
+		if (t->place != RS_HELD)
+			return false;
+		if (!m->stop && t->tries < t->retries)
+			return fails(m, t);
+		t->fence++;
+		return ends(t, RS_FAILED);
+	case RS_EV_UNFIT:
 		if (t->place != RS_HELD)
 			return false;
 		t->fence++;
@@ -258,6 +279,19 @@ model_apply(struct model *m, enum rs_event e, size_t task)
 
 /* --- comparing --- */
 
+/* Every try that was followed by another one has an end, and its steps are its own. */
+static bool
+is_put_away(const struct rs_task *t)
+{
+	for (unsigned i = 0; i < t->tries; i++) {
+		const struct rs_try *y = &t->past[i];
+
+		if (y->end_ms == 0 || y->steps == t->steps || !y->changed)
+			return false;
+	}
+	return true;
+}
+
 static const char *
 compare(const struct rs_run *r, const struct model *m)
 {
@@ -281,6 +315,10 @@ compare(const struct rs_run *r, const struct model *m)
 			return "approval";
 		if (a->stop_told != b->told)
 			return "told to stop";
+		if (a->tries != b->tries)
+			return "tries";
+		if (b->tries > 0 && !is_put_away(a))
+			return "what is kept of a try";
 	}
 	return NULL;
 }
@@ -294,6 +332,15 @@ count(const struct rs_run *r, unsigned fx, size_t task, uint64_t fence)
 		n += (r->effects[i].fx & fx) && r->effects[i].task == task &&
 		     (task == RS_NO_TASK || r->effects[i].fence == fence);
 	return n;
+}
+
+static enum rs_status
+outcome(const struct rs_run *r, size_t task)
+{
+	for (size_t i = 0; i < r->neffects; i++)
+		if ((r->effects[i].fx & RS_FX_CLOSE) && r->effects[i].task == task)
+			return r->effects[i].outcome;
+	return 0;
 }
 
 /* Every attempt that ended is closed under its own fence, and so on. */
@@ -314,6 +361,15 @@ effects(const struct rs_run *r, const struct model *was, const struct model *is,
 			return "leases";
 		if (count(r, RS_FX_RESET, i, a->fence) != (e == RS_EV_LAPSE && task == i))
 			return "tasks that start anew";
+		if (count(r, RS_FX_RETRY, i, a->fence) != b->tries - a->tries)
+			return "tries that follow";
+		bool back = task == i && (e == RS_EV_EXPIRE || e == RS_EV_LAPSE);
+		enum rs_status end = b->tries > a->tries ? RS_FAILED
+		                     : back              ? RS_NOTSTARTED
+		                                         : b->status;
+
+		if (closed && outcome(r, i) != end)
+			return "the outcome of an attempt";
 		if (count(r, RS_FX_TELL_STOP, i, b->fence) != (!a->told && b->told))
 			return "executors told to stop";
 	}
@@ -346,6 +402,7 @@ make(struct rs_run *r, struct model *m)
 		t->place = RS_FREE;
 		x->ignore_failure = t->ignore = any(3) == 0;
 		x->needs_approval = t->needs = any(5) == 0;
+		x->retries = t->retries = any(2) == 0 ? any(4) : 0;
 		for (size_t p = 0; p < i; p++) {
 			if (any(3) != 0)
 				continue;
@@ -363,7 +420,7 @@ choose(const struct model *m, enum rs_event *e, size_t *task)
 	for (unsigned tries = 0; tries < 40; tries++) {
 		struct model copy = *m;
 
-		*e = RS_EV_START + any(RS_EV_TELL_STOP - RS_EV_START + 1);
+		*e = RS_EV_START + any(RS_EV_AGAIN_LOST - RS_EV_START + 1);
 		*task = *e <= RS_EV_STOP || m->n == 0 ? RS_NO_TASK : any((unsigned)m->n);
 		if (*e == RS_EV_STOP && any(4) != 0)
 			continue;
@@ -470,6 +527,7 @@ make_again(struct rs_run *r, struct model *m, const struct model *was, const boo
 		t->place = RS_FREE;
 		x->ignore_failure = t->ignore = a->ignore;
 		x->needs_approval = t->needs = a->needs;
+		x->retries = t->retries = a->retries;
 		x->approved = t->approved = !anew[i] && a->approved;
 		t->ndeps = a->ndeps;
 		for (size_t j = 0; j < a->ndeps; j++) {

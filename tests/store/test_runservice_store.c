@@ -320,32 +320,54 @@ static void
 log_segments_are_found_by_offset(void **state)
 {
 	struct fixture *f = *state;
-	struct id task = id_new();
-	struct rs_segment seg, one = { 0, 100, NULL }, two = { 100, 150, NULL };
+	struct rs_log_id log = { .step = -1 }, other;
+	struct rs_segment seg, one = { 0, 100, NULL }, two = { 100, 150, NULL },
+	                       three = { 0, 50, NULL };
 	uint64_t end = 9;
 	bool deleted = true;
 	char **keys = NULL;
 	size_t n = 0;
+	memcpy(log.task_id, id_new().s, sizeof(log.task_id));
+	other = log;
+	other.tries = 1;
 	one.key = xstrdup("logs/a");
 	two.key = xstrdup("logs/b");
-	OK(rs_store_log_end(&end, f->db, task.s, -1, &err));
+	three.key = xstrdup("logs/c");
+	OK(rs_store_log_end(&end, f->db, &log, &err));
 	assert_int_equal(end, 0);
-	OK(rs_store_log_add(f->db, task.s, -1, 1, &one, &err));
-	OK(rs_store_log_add(f->db, task.s, -1, 1, &two, &err));
-	FAILS(ERR_CONFLICT, rs_store_log_add(f->db, task.s, -1, 1, &two, &err));
-	OK(rs_store_log_find(&seg, &end, &deleted, f->db, task.s, -1, 99, &err));
+	OK(rs_store_log_add(f->db, &log, 1, &one, &err));
+	OK(rs_store_log_add(f->db, &log, 1, &two, &err));
+	FAILS(ERR_CONFLICT, rs_store_log_add(f->db, &log, 1, &two, &err));
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, &log, 99, &err));
 	assert_string_equal(seg.key, "logs/a");
 	assert_int_equal(end, 150);
 	assert_false(deleted);
 	free(seg.key);
-	OK(rs_store_log_find(&seg, &end, &deleted, f->db, task.s, -1, 150, &err));
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, &log, 150, &err));
 	assert_null(seg.key);
-	OK(rs_store_log_delete(f->db, task.s, -1, &err));
-	OK(rs_store_log_find(&seg, &end, &deleted, f->db, task.s, -1, 0, &err));
+	/* Another try of the task has a log of its own, from 0. */
+	OK(rs_store_log_end(&end, f->db, &other, &err));
+	assert_int_equal(end, 0);
+	OK(rs_store_log_add(f->db, &other, 2, &three, &err));
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, &other, 0, &err));
+	assert_string_equal(seg.key, "logs/c");
+	free(seg.key);
+	OK(rs_store_log_delete(f->db, &log, &err));
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, &other, 0, &err));
+	assert_false(deleted);
+	assert_string_equal(seg.key, "logs/c");
+	free(seg.key);
+	OK(rs_store_log_reset(f->db, log.task_id, 0, &err));
+	OK(rs_store_log_end(&end, f->db, &other, &err));
+	assert_int_equal(end, 50);
+	OK(rs_store_log_reset(f->db, log.task_id, 1, &err));
+	OK(rs_store_log_end(&end, f->db, &other, &err));
+	assert_int_equal(end, 0);
+	OK(rs_store_log_find(&seg, &end, &deleted, f->db, &log, 0, &err));
 	assert_true(deleted);
 	assert_null(seg.key);
 	OK(rs_store_garbage_list(&keys, &n, f->db, &err));
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 	for (size_t i = 0; i < n; i++) {
 		OK(rs_store_garbage_forget(f->db, keys[i], &err));
 		free(keys[i]);
@@ -353,35 +375,160 @@ log_segments_are_found_by_offset(void **state)
 	free(keys);
 	free(one.key);
 	free(two.key);
+	free(three.key);
 }
 
 static void
 archives_exist_when_complete(void **state)
 {
 	struct fixture *f = *state;
-	struct id run = id_new(), task = id_new(), archive = id_new();
+	struct id run = id_new(), task = id_new(), archive = id_new(), cache = id_new();
+	struct rs_archive_row made = { .fence = 3, .tries = 1, .step = 2 };
 	uint8_t sha[32] = { 7 };
 	char id[ID_LEN + 1];
 	struct rs_archive_row row;
 	struct rs_part_row *parts = NULL;
 	size_t n = 0;
 	uint32_t total = 0;
-	OK(rs_store_archive_begin(f->db, archive.s, run.s, task.s, 3, 2, &err));
-	OK(rs_store_archive_of_step(id, f->db, task.s, 2, &err));
+	memcpy(made.run_id, run.s, sizeof(made.run_id));
+	memcpy(made.task_id, task.s, sizeof(made.task_id));
+	OK(rs_store_archive_begin(f->db, archive.s, &made, &err));
+	OK(rs_store_archive_of_step(id, f->db, task.s, 1, 2, &err));
 	assert_string_equal(id, "");
 	OK(rs_store_archive_part(f->db, archive.s, 0, 10, sha, &err));
 	OK(rs_store_archive_part(f->db, archive.s, 1, 20, sha, &err));
 	OK(rs_store_archive_done(f->db, archive.s, &err));
-	OK(rs_store_archive_of_step(id, f->db, task.s, 2, &err));
+	OK(rs_store_archive_of_step(id, f->db, task.s, 1, 2, &err));
 	assert_string_equal(id, archive.s);
+	/* Of the other tries of the task there is none. */
+	OK(rs_store_archive_of_step(id, f->db, task.s, 0, 2, &err));
+	assert_string_equal(id, "");
+	OK(rs_store_archive_of_step(id, f->db, task.s, 2, 2, &err));
+	assert_string_equal(id, "");
 	OK(rs_store_archive_get(&row, f->db, archive.s, &err));
-	assert_true(row.done && row.fence == 3);
+	assert_true(row.done && row.fence == 3 && row.tries == 1);
 	OK(rs_store_archive_parts(&parts, &n, &total, f->db, archive.s, 1, 64, &err));
 	assert_int_equal(total, 2);
 	assert_int_equal(n, 1);
 	assert_int_equal(parts[0].size, 20);
 	assert_memory_equal(parts[0].sha256, sha, 32);
 	free(parts);
+	/* A failed try's workspace is undone, its cache stays. */
+	OK(rs_store_archive_begin(f->db, cache.s, &made, &err));
+	OK(rs_store_archive_done(f->db, cache.s, &err));
+	auto_free char *sql = xasprintf("insert into caches (archive_id, scope, trust, zone, key) "
+	                                "values ('%s', 's', 3, '', 'k')",
+	    cache.s);
+	OK(db_exec_sql(NULL, f->db, sql, &err));
+	OK(rs_store_archives_undo(f->db, task.s, 1, &err));
+	OK(rs_store_archive_get(&row, f->db, archive.s, &err));
+	assert_true(row.done);
+	OK(rs_store_archives_undo(f->db, task.s, 2, &err));
+	OK(rs_store_archive_get(&row, f->db, archive.s, &err));
+	assert_false(row.done);
+	OK(rs_store_archive_get(&row, f->db, cache.s, &err));
+	assert_true(row.done);
+}
+
+static void
+fail_once(struct rs_run *run, int64_t now)
+{
+	struct rs_task *t = &run->tasks[0];
+	OK(rs_run_apply(run, RS_EV_ASSIGN, 0, now, NULL, &err));
+	free(t->executor);
+	t->executor = xasprintf("ex%d", (int)now);
+	OK(rs_run_apply(run, RS_EV_ACCEPT, 0, now, NULL, &err));
+	OK(rs_run_apply(run, RS_EV_REPORT_RUNNING, 0, now, NULL, &err));
+	t->timedout = now == 1;
+	t->steps[1].phase = RS_FAILED;
+	t->steps[1].has_exit = true;
+	t->steps[1].exit_status = (int32_t)now;
+	t->steps[1].error = xasprintf("error %d", (int)now);
+	OK(rs_run_apply(run, RS_EV_REPORT_FAILED, 0, now + 1, NULL, &err));
+}
+
+static void
+assert_try(const struct rs_try *y, int64_t now)
+{
+	auto_free char *executor = xasprintf("ex%d", (int)now);
+	auto_free char *error = xasprintf("error %d", (int)now);
+	assert_string_equal(y->executor, executor);
+	assert_true(y->timedout == (now == 1));
+	assert_int_equal(y->start_ms, now);
+	assert_int_equal(y->end_ms, now + 1);
+	assert_int_equal(y->steps[0].phase, RS_NOTSTARTED);
+	assert_int_equal(y->steps[1].phase, RS_FAILED);
+	assert_true(y->steps[1].has_exit && y->steps[1].exit_status == now);
+	assert_string_equal(y->steps[1].error, error);
+}
+
+static void
+tries_come_back_as_they_went(void **state)
+{
+	struct fixture *f = *state;
+	struct rs_run run, got;
+	make_run(&run, "/project/p1");
+	run.tasks[0].retries = 2;
+	rs_write_run_new(f->w, &run);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(rs_run_apply(&run, RS_EV_START, RS_NO_TASK, 1, NULL, &err));
+	fail_once(&run, 1);
+	rs_write_run(f->w, &run);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	fail_once(&run, 5);
+	rs_write_run(f->w, &run);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(rs_store_run_load(&got, f->db, run.id, &err));
+	assert_int_equal(got.tasks[0].retries, 2);
+	assert_int_equal(got.tasks[0].tries, 2);
+	assert_int_equal(got.tasks[1].tries, 0);
+	assert_try(&got.tasks[0].past[0], 1);
+	assert_try(&got.tasks[0].past[1], 5);
+	assert_int_equal(got.tasks[0].status, RS_NOTSTARTED);
+	assert_int_equal(got.tasks[0].steps[1].phase, RS_NOTSTARTED);
+	assert_null(got.tasks[0].steps[1].error);
+	rs_write_run_over(f->w, &got, "state", 5);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	auto_result *r = NULL;
+	OK(db_exec_sql(&r, f->db, "select count(*) as n from tries", &err));
+	assert_int_equal(db_i64(r, 0, "n"), 0);
+	rs_run_fini(&got);
+	rs_run_fini(&run);
+}
+
+/* What no row may say, whoever writes it. */
+static void
+the_database_counts_tries(void **state)
+{
+	static const char *const wrong[] = {
+		"update tasks set tries = 3",
+		"update tasks set tries = -1",
+		"update tasks set retries = 11, tries = 11",
+		"insert into tries select run_id, id, 10, '' from tasks limit 1",
+		"insert into tries select run_id, id, 0, '' from tasks limit 1",
+		"insert into log_segments (task_id, step, try, fence, start_off, end_off, key) "
+		"select id, 0, 11, 1, 0, 1, 'k' from tasks limit 1",
+		"insert into deleted_logs (task_id, step, try) select id, 0, -1 from tasks limit 1",
+	};
+	struct fixture *f = *state;
+	struct rs_run run;
+	make_run(&run, "/project/p1");
+	run.tasks[0].retries = run.tasks[1].retries = 2;
+	rs_write_run_new(f->w, &run);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(rs_run_apply(&run, RS_EV_START, RS_NO_TASK, 1, NULL, &err));
+	fail_once(&run, 1);
+	rs_write_run(f->w, &run);
+	OK(rs_writes_flush(f->w, f->db, &err));
+	OK(db_exec_sql(NULL, f->db, "update tasks set tries = retries", &err));
+	OK(db_exec_sql(
+	    NULL, f->db, "update tries set task_id = (select id from tasks limit 1)", &err));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		auto_err err = NULL;
+		if (db_exec_sql(NULL, f->db, wrong[i], &err) == 0)
+			fail_msg("allowed: %s", wrong[i]);
+	}
+	rs_run_fini(&run);
 }
 
 static void
@@ -457,6 +604,8 @@ main(void)
 		TEST(attempts_are_fenced),
 		TEST(log_segments_are_found_by_offset),
 		TEST(archives_exist_when_complete),
+		TEST(tries_come_back_as_they_went),
+		TEST(the_database_counts_tries),
 		TEST(requests_are_answered_once),
 		TEST(old_logs_are_found_by_their_age),
 	};

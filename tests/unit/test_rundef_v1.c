@@ -94,6 +94,7 @@ test_tasks_and_steps(void **state)
 	const struct rundef_task *t = def_first_task(&p);
 
 	(void)state;
+	assert_int_equal(p.diags.n, 0);
 	assert_true(p.def->runs[0].cancel_previous);
 	assert_int_equal(t->retries, 2);
 	assert_int_equal(t->timeout_ns, 90000000000);

@@ -221,6 +221,223 @@ stop_ends_what_waits(void **state)
 	rs_run_fini(&run);
 }
 
+/* --- tries --- */
+
+static void
+apply(struct rs_run *run, enum rs_event event, size_t task)
+{
+	auto_err err = NULL;
+	if (rs_run_apply(run, event, task, NOW, "lost", &err) != 0)
+		fail_msg("%s", err_msg(err));
+	assert_null(rs_run_check(run));
+}
+
+static void
+refused(struct rs_run *run, enum rs_event event, size_t task)
+{
+	auto_err err = NULL;
+	assert_int_equal(rs_run_apply(run, event, task, NOW, NULL, &err), ERR_CONFLICT);
+}
+
+static void
+held(struct rs_run *run, size_t task)
+{
+	apply(run, RS_EV_ASSIGN, task);
+	apply(run, RS_EV_ACCEPT, task);
+	apply(run, RS_EV_REPORT_RUNNING, task);
+}
+
+static void
+whether_there_is_another_try(void **state)
+{
+	static const struct {
+		const char *what;
+		enum rs_phase phase;
+		bool stop;
+		enum rs_place place;
+		unsigned retries, tries, left;
+		bool may;
+	} table[] = {
+		{ "none are asked for", RS_RUN_RUNNING, false, RS_HELD, 0, 0, 0, false },
+		{ "the first of one", RS_RUN_RUNNING, false, RS_HELD, 1, 0, 1, true },
+		{ "there was one", RS_RUN_RUNNING, false, RS_HELD, 1, 1, 0, false },
+		{ "the last of ten", RS_RUN_RUNNING, false, RS_HELD, 10, 9, 1, true },
+		{ "after ten", RS_RUN_RUNNING, false, RS_HELD, 10, 10, 0, false },
+		{ "the run stops", RS_RUN_RUNNING, true, RS_HELD, 2, 0, 2, false },
+		{ "nobody holds it", RS_RUN_RUNNING, false, RS_FREE, 2, 0, 2, false },
+		{ "it is only offered", RS_RUN_RUNNING, false, RS_OFFERED, 2, 0, 2, false },
+		{ "the run waits", RS_QUEUED, false, RS_HELD, 2, 0, 2, false },
+		{ "the run is over", RS_FINISHED, false, RS_HELD, 2, 0, 2, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct rs_run run;
+		make(&run, "rnnnn");
+		run.phase = table[i].phase;
+		run.stop = table[i].stop;
+		run.tasks[T1].place = table[i].place;
+		run.tasks[T1].retries = table[i].retries;
+		for (unsigned n = 0; n < table[i].tries; n++)
+			rs_run_add_try(&run.tasks[T1]);
+		if (rs_run_may_retry(&run, T1) != table[i].may ||
+		    rs_run_tries_left(&run.tasks[T1]) != table[i].left)
+			fail_msg("%s", table[i].what);
+		rs_run_fini(&run);
+	}
+}
+
+static void
+a_failure_is_tried_again(void **state)
+{
+	struct rs_run run;
+	(void)state;
+	make(&run, "nnsss");
+	struct rs_task *t = &run.tasks[T1];
+	t->retries = 2;
+	run.tasks[T2].deps[0].conditions = RS_ON_FAILURE;
+	held(&run, T1);
+	t->steps[0].phase = RS_FAILED;
+	t->steps[0].error = xstrdup("why");
+	t->timedout = true;
+	t->executor = xstrdup("ex1");
+	uint64_t fence = t->fence;
+	apply(&run, RS_EV_REPORT_FAILED, T1);
+	/* As if it had not begun; nobody is told of a failure, and the old attempt is void. */
+	assert_state(&run, "nnsss");
+	assert_int_equal(run.result, RS_RESULT_UNKNOWN);
+	assert_ready(&run, "y----");
+	assert_true(t->fence > fence);
+	assert_int_equal(t->tries, 1);
+	assert_true(t->start_ms == 0 && t->end_ms == 0 && !t->timedout);
+	assert_int_equal(t->steps[0].phase, RS_NOTSTARTED);
+	assert_null(t->steps[0].error);
+	assert_string_equal(t->past[0].steps[0].error, "why");
+	assert_string_equal(t->past[0].executor, "ex1");
+	assert_true(t->past[0].timedout && t->past[0].end_ms == NOW);
+	refused(&run, RS_EV_REPORT_FAILED, T1);
+	refused(&run, RS_EV_REPORT_SUCCESS, T1);
+	refused(&run, RS_EV_LOST, T1);
+	/* Lost is a failure, too; the reason is with what is lost. */
+	held(&run, T1);
+	apply(&run, RS_EV_LOST, T1);
+	assert_state(&run, "nnsss");
+	assert_string_equal(t->past[1].setup.error, "lost");
+	assert_null(t->setup.error);
+	/* The last try decides. */
+	held(&run, T1);
+	apply(&run, RS_EV_REPORT_FAILED, T1);
+	assert_int_equal(t->tries, 2);
+	assert_state(&run, "fnsss");
+	assert_int_equal(run.result, RS_RESULT_FAILED);
+	assert_ready(&run, "-y---");
+	rs_run_fini(&run);
+}
+
+static void
+what_is_no_failure_is_not_tried_again(void **state)
+{
+	static const struct {
+		enum rs_event event;
+		char status;
+	} table[] = {
+		{ RS_EV_REPORT_SUCCESS, 's' },
+		{ RS_EV_REPORT_STOPPED, 'x' },
+		{ RS_EV_UNFIT, 'f' },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct rs_run run;
+		make(&run, "nksss");
+		run.tasks[T1].retries = 2;
+		held(&run, T1);
+		apply(&run, table[i].event, T1);
+		assert_int_equal(letters[run.tasks[T1].status], table[i].status);
+		assert_int_equal(run.tasks[T1].tries, 0);
+		assert_int_equal(run.phase, RS_FINISHED);
+		rs_run_fini(&run);
+	}
+}
+
+static void
+a_stop_ends_the_trying(void **state)
+{
+	static const enum rs_place places[] = { RS_FREE, RS_OFFERED, RS_HELD };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		struct rs_run run;
+		make(&run, "nksss");
+		run.tasks[T1].retries = 2;
+		held(&run, T1);
+		apply(&run, RS_EV_REPORT_FAILED, T1);
+		if (places[i] != RS_FREE)
+			apply(&run, RS_EV_ASSIGN, T1);
+		if (places[i] == RS_HELD)
+			apply(&run, RS_EV_ACCEPT, T1);
+		uint64_t fence = run.tasks[T1].fence;
+		apply(&run, RS_EV_STOP, RS_NO_TASK);
+		if (places[i] == RS_HELD) {
+			assert_true(run.tasks[T1].stop_told);
+			apply(&run, RS_EV_REPORT_FAILED, T1);
+			assert_state(&run, "fksss");
+		} else {
+			assert_state(&run, "xksss");
+			assert_true(places[i] == RS_FREE || run.tasks[T1].fence > fence);
+		}
+		assert_int_equal(run.tasks[T1].tries, 1);
+		assert_int_equal(run.phase, RS_FINISHED);
+		assert_int_equal(run.result, RS_RESULT_STOPPED);
+		rs_run_fini(&run);
+	}
+}
+
+/* Another task's failure keeps further roots from starting; one between two tries has started. */
+static void
+a_failed_run_goes_on_trying(void **state)
+{
+	struct rs_run run;
+	(void)state;
+	make(&run, "nnnrn");
+	run.tasks[T1].retries = 1;
+	held(&run, T1);
+	apply(&run, RS_EV_REPORT_FAILED, T1);
+	apply(&run, RS_EV_REPORT_FAILED, T4);
+	assert_state(&run, "nncfk");
+	assert_ready(&run, "y----");
+	held(&run, T1);
+	apply(&run, RS_EV_REPORT_SUCCESS, T1);
+	assert_state(&run, "sncfk");
+	assert_ready(&run, "-y---");
+	rs_run_fini(&run);
+}
+
+/* What was lost before it began is handed out again within the same try. Approvals hold. */
+static void
+tries_and_other_beginnings(void **state)
+{
+	struct rs_run run;
+	(void)state;
+	make(&run, "nksss");
+	run.tasks[T1].retries = 1;
+	run.tasks[T1].needs_approval = true;
+	follow(&run);
+	apply(&run, RS_EV_APPROVE, T1);
+	held(&run, T1);
+	apply(&run, RS_EV_LAPSE, T1);
+	assert_int_equal(run.tasks[T1].tries, 0);
+	held(&run, T1);
+	apply(&run, RS_EV_REPORT_FAILED, T1);
+	assert_int_equal(run.tasks[T1].tries, 1);
+	assert_true(run.tasks[T1].approved && !run.tasks[T1].waiting_approval);
+	held(&run, T1);
+	apply(&run, RS_EV_LAPSE, T1);
+	assert_int_equal(run.tasks[T1].tries, 1);
+	held(&run, T1);
+	apply(&run, RS_EV_REPORT_SUCCESS, T1);
+	assert_state(&run, "sksss");
+	assert_int_equal(run.result, RS_RESULT_SUCCESS);
+	rs_run_fini(&run);
+}
+
 static void
 results(void **state)
 {
@@ -558,6 +775,12 @@ main(void)
 		cmocka_unit_test(graph_decides),
 		cmocka_unit_test(approval_waits),
 		cmocka_unit_test(a_result_ends_the_roots),
+		cmocka_unit_test(whether_there_is_another_try),
+		cmocka_unit_test(a_failure_is_tried_again),
+		cmocka_unit_test(what_is_no_failure_is_not_tried_again),
+		cmocka_unit_test(a_stop_ends_the_trying),
+		cmocka_unit_test(a_failed_run_goes_on_trying),
+		cmocka_unit_test(tries_and_other_beginnings),
 		cmocka_unit_test(stop_ends_what_waits),
 		cmocka_unit_test(results),
 		cmocka_unit_test(phases),
