@@ -11,6 +11,7 @@
 #include "gateway/rs_client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,8 +114,11 @@ static void
 start(struct log_stream *s)
 {
 	struct http_req *http = s->rq->http;
+	char attempt[16];
 
 	s->started = true;
+	snprintf(attempt, sizeof(attempt), "%u", s->q.attempt);
+	http_reply_header(http, "X-Millrace-Attempt", attempt);
 	http_reply_header(http, "Cache-Control", "no-cache");
 	http_reply_header(http, "X-Content-Type-Options", "nosniff");
 	gw_reply_headers(s->rq, 200);
@@ -165,6 +169,9 @@ have_read(const void *reply, struct err **err, void *arg)
 		return;
 	}
 	s->retry_since_ms = 0;
+	/* The answer is of one attempt, also when the task is tried again meanwhile. */
+	s->q.has_attempt = true;
+	s->q.attempt = r->has_attempt ? r->attempt : 1;
 	if (!s->started)
 		start(s);
 	if (r->data.len) {
@@ -226,9 +233,28 @@ parse_step(int32_t *out, struct gw_req *rq, struct err **err)
 	return 0;
 }
 
+/* 0: not given. */
+static int
+parse_attempt(uint32_t *out, struct gw_req *rq, struct err **err)
+{
+	const char *text = gw_req_query(rq, "attempt", 0);
+	char *end;
+	unsigned long v;
+
+	*out = 0;
+	if (!gw_req_query_has(rq, "attempt"))
+		return 0;
+	errno = 0;
+	v = text ? strtoul(text, &end, 10) : 0;
+	if (!text || text[0] < '0' || text[0] > '9' || *end || errno || v < 1 || v > UINT32_MAX)
+		return err_set(err, ERR_INVALID, "attempt: must be a whole number from 1");
+	*out = (uint32_t)v;
+	return 0;
+}
+
 /* What reading and deleting have in common. */
 static int
-parse_place(uint64_t *number, int32_t *step, struct gw_req *rq, struct err **err)
+parse_place(uint64_t *number, int32_t *step, uint32_t *attempt, struct gw_req *rq, struct err **err)
 {
 	const char *text = gw_req_param(rq, "n");
 	char *end;
@@ -238,7 +264,7 @@ parse_place(uint64_t *number, int32_t *step, struct gw_req *rq, struct err **err
 	if (text[0] < '0' || text[0] > '9' || *end || errno)
 		return err_set_slug(err, ERR_INVALID, "invalidRunNumber",
 		    "a run's number is a whole number from 1");
-	if (parse_step(step, rq, err) < 0)
+	if (parse_step(step, rq, err) < 0 || parse_attempt(attempt, rq, err) < 0)
 		return ERR_INVALID;
 	if (!id_is_valid(gw_req_param(rq, "t")))
 		return err_set(err, ERR_NOTFOUND, "there is no such task");
@@ -259,7 +285,7 @@ gw_api_log_get(struct gw_req *rq)
 	struct log_stream *s;
 	struct err *err = NULL;
 
-	if (parse_place(&q.number, &q.step, rq, &err) == 0 &&
+	if (parse_place(&q.number, &q.step, &q.attempt, rq, &err) == 0 &&
 	    parse_offset(&q.offset, gw_req_query(rq, "offset", 0), &err) == 0 &&
 	    rq->gw->followers >= LOG_STREAMS_MAX)
 		err_set(&err, ERR_UNAVAILABLE, "too many logs are being followed; try again");
@@ -268,6 +294,7 @@ gw_api_log_get(struct gw_req *rq)
 		return;
 	}
 	q.owner = gw_req_run_owner(rq);
+	q.has_attempt = q.attempt > 0;
 	q.task_id = text(gw_req_param(rq, "t"));
 	s = xcalloc(1, sizeof(*s));
 	s->rq = rq;
@@ -307,11 +334,12 @@ gw_api_log_delete(struct gw_req *rq)
 	Millrace__LogDeleteRequest q = MILLRACE__LOG_DELETE_REQUEST__INIT;
 	struct err *err = NULL;
 
-	if (parse_place(&q.number, &q.step, rq, &err) < 0) {
+	if (parse_place(&q.number, &q.step, &q.attempt, rq, &err) < 0) {
 		gw_reply_err(rq, &err);
 		return;
 	}
 	q.owner = gw_req_run_owner(rq);
+	q.has_attempt = q.attempt > 0;
 	q.task_id = text(gw_req_param(rq, "t"));
 	gw_rs_log_delete(rq->gw->rs, &q, deleted, rq);
 }

@@ -192,11 +192,14 @@ const struct gw_route gw_routes[] = {
 	    GW_ROLE_OWNER_USER, 403, .body = &gw_body_action, .runs = true,
 	    .handle = gw_api_task_action, .help = "Approves a task that waits for it." },
 	{ HTTP_GET, GW_API "/projects/{p}/runs/{n}/tasks/{t}/logs", GW_AUTH_OPT, GW_ROLE_SEE, 403,
-	    .runs = true, .handle = gw_api_log_get, .query = "setup step follow offset",
-	    .help = "The log of a step or of the setup, optionally followed." },
+	    .runs = true, .handle = gw_api_log_get, .query = "setup step attempt follow offset",
+	    .help = "The log of a step or of the setup, optionally followed; of the newest "
+	            "attempt of the task, or of the one asked for." },
 	{ HTTP_DELETE, GW_API "/projects/{p}/runs/{n}/tasks/{t}/logs", GW_AUTH_FORCED,
-	    GW_ROLE_OWNER, 403, .runs = true, .handle = gw_api_log_delete, .query = "setup step",
-	    .help = "Deletes a stored log." },
+	    GW_ROLE_OWNER, 403, .runs = true, .handle = gw_api_log_delete,
+	    .query = "setup step attempt",
+	    .help = "Deletes the stored logs of a step or of the setup, of one attempt of the "
+	            "task or of all." },
 	{ HTTP_GET, GW_API "/users/{u}/runs", GW_AUTH_FORCED, GW_ROLE_SELF, 403, .runs = true,
 	    .handle = gw_api_run_list,
 	    .query = "limit cursor sortdirection start subgroup phase result",
@@ -215,11 +218,13 @@ const struct gw_route gw_routes[] = {
 	    GW_ROLE_SELF_USER, 403, .body = &gw_body_action, .runs = true,
 	    .handle = gw_api_task_action, .help = "Approves a task that waits for it." },
 	{ HTTP_GET, GW_API "/users/{u}/runs/{n}/tasks/{t}/logs", GW_AUTH_OPT, GW_ROLE_SELF, 403,
-	    .runs = true, .handle = gw_api_log_get, .query = "setup step follow offset",
-	    .help = "The log of a step or of the setup, optionally followed." },
+	    .runs = true, .handle = gw_api_log_get, .query = "setup step attempt follow offset",
+	    .help = "The log of a step or of the setup, optionally followed; of the newest "
+	            "attempt of the task, or of the one asked for." },
 	{ HTTP_DELETE, GW_API "/users/{u}/runs/{n}/tasks/{t}/logs", GW_AUTH_FORCED, GW_ROLE_SELF,
-	    403, .runs = true, .handle = gw_api_log_delete, .query = "setup step",
-	    .help = "Deletes a stored log." },
+	    403, .runs = true, .handle = gw_api_log_delete, .query = "setup step attempt",
+	    .help = "Deletes the stored logs of a step or of the setup, of one attempt of the "
+	            "task or of all." },
 	/* git hosts */
 	{ HTTP_GET, GW_API "/remotesources", GW_AUTH_NONE, GW_ROLE_ANY, 403,
 	    .work = gw_api_remote_list, .query = "limit cursor sortdirection",

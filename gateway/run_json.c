@@ -107,7 +107,9 @@ task_times(json_t *out, const Millrace__TaskState *t)
 	json_object_set_new(out, "end_time", time_json(t->has_end_ms, t->end_ms));
 	json_object_set_new(
 	    out, "task_timeout_interval", json_integer((json_int_t)t->timeout_ms * NS_PER_MS));
-	/* Ours: why it does not run yet. */
+	/* Ours: which attempt this is, and why it does not run yet. */
+	json_object_set_new(out, "attempt", json_integer(t->attempt));
+	json_object_set_new(out, "attempts_max", json_integer(t->attempts_max));
 	if (t->wait_reason && *t->wait_reason)
 		json_object_set_new(out, "wait_reason", text_json(t->wait_reason));
 }
@@ -207,10 +209,9 @@ step_kind(const Millrace__Step *spec)
 }
 
 static json_t *
-step_json(const Millrace__TaskState *t, size_t i)
+step_json(const Millrace__TaskState *t, const Millrace__StepState *s, size_t i)
 {
 	static const Millrace__Step unknown = MILLRACE__STEP__INIT;
-	const Millrace__StepState *s = t->steps[i];
 	const Millrace__Step *spec = i < t->n_step_specs ? t->step_specs[i] : &unknown;
 	struct step_kind kind = step_kind(spec);
 	bool run = spec->type == MILLRACE__STEP_TYPE__STEP_RUN;
@@ -248,18 +249,47 @@ setup_json(const Millrace__StepState *s)
 	return out;
 }
 
+static json_t *
+steps_json(const Millrace__TaskState *t, Millrace__StepState *const *list, size_t n)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(out, step_json(t, list[i], i));
+	return out;
+}
+
+/* Ours: the attempts before the one that the task shows. */
+static json_t *
+attempts_json(const Millrace__TaskState *t)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < t->n_attempts; i++) {
+		const Millrace__AttemptState *a = t->attempts[i];
+		json_t *j = json_object();
+
+		json_object_set_new(j, "attempt", json_integer(a->attempt));
+		json_object_set_new(j, "executor", text_json(a->executor));
+		json_object_set_new(j, "timedout", json_boolean(a->timedout));
+		json_object_set_new(j, "setup_step", setup_json(a->setup));
+		json_object_set_new(j, "steps", steps_json(t, a->steps, a->n_steps));
+		json_object_set_new(j, "start_time", time_json(a->has_start_ms, a->start_ms));
+		json_object_set_new(j, "end_time", time_json(a->has_end_ms, a->end_ms));
+		json_array_append_new(out, j);
+	}
+	return out;
+}
+
 json_t *
 gw_task_json(const Millrace__TaskState *t)
 {
 	json_t *out = json_object();
 	json_t *containers = json_array();
-	json_t *steps = json_array();
 
 	for (size_t i = 0; i < t->n_images; i++)
 		json_array_append_new(
 		    containers, json_pack("{s:o}", "image", text_json(t->images[i])));
-	for (size_t i = 0; i < t->n_steps; i++)
-		json_array_append_new(steps, step_json(t, i));
 	json_object_set_new(out, "id", text_json(t->id));
 	json_object_set_new(out, "name", text_json(t->name));
 	json_object_set_new(out, "status", text_json(t->status));
@@ -267,7 +297,8 @@ gw_task_json(const Millrace__TaskState *t)
 	json_object_set_new(out, "containers", containers);
 	task_common(out, t);
 	json_object_set_new(out, "setup_step", setup_json(t->setup));
-	json_object_set_new(out, "steps", steps);
+	json_object_set_new(out, "steps", steps_json(t, t->steps, t->n_steps));
 	task_times(out, t);
+	json_object_set_new(out, "attempts", attempts_json(t));
 	return out;
 }
