@@ -223,6 +223,9 @@ int cli_log_copy(struct cli *c, const char *path, FILE *out, struct err **err) M
 int cli_follow(struct cli *c, const char *runs_path, const uint64_t *numbers, size_t n);
 /* Task id by id or name. */
 int cli_task_find(const json_t *run, const char *name, const char **id, struct err **err) MUSTCHECK;
+/* What holds setup_step and steps of a task's attempt (from 1): the task itself for its newest one.
+ * NULL when it has had no such attempt. */
+const json_t *cli_task_attempt(const json_t *task, int64_t attempt);
 
 /* --- commands --- */
 

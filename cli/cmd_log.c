@@ -13,7 +13,8 @@ log_path(struct cli *c, char **out, struct err **err)
 	auto_json *run = NULL;
 	const char *name = cli_get(c, "taskname"), *id = cli_get(c, "taskid");
 	const char *step = cli_get(c, "step");
-	uint64_t number = 0, index = 0;
+	const char *attempt = cli_get(c, "attempt");
+	uint64_t number = 0, index = 0, nth = 0;
 
 	if (!name == !id)
 		return err_set(err, ERR_INVALID, "give one of --taskname and --taskid");
@@ -22,6 +23,8 @@ log_path(struct cli *c, char **out, struct err **err)
 	int rc = cli_number(&number, cli_get(c, "runnumber"), 1, "--runnumber", err);
 	if (!rc && step)
 		rc = cli_number(&index, step, 0, "--step", err);
+	if (!rc && attempt)
+		rc = cli_number(&nth, attempt, 1, "--attempt", err);
 	if (!rc)
 		rc = cli_runs_path(c, &runs, err);
 	if (rc)
@@ -37,7 +40,9 @@ log_path(struct cli *c, char **out, struct err **err)
 	escaped = cli_api_escape(id);
 	auto_free char *what =
 	    step ? xasprintf("step=%llu", (unsigned long long)index) : xstrdup("setup");
-	*out = xasprintf("%s/tasks/%s/logs?%s", run_path, escaped, what);
+	auto_free char *which =
+	    attempt ? xasprintf("&attempt=%llu", (unsigned long long)nth) : xstrdup("");
+	*out = xasprintf("%s/tasks/%s/logs?%s%s", run_path, escaped, what, which);
 	return 0;
 }
 
@@ -90,12 +95,15 @@ log_delete(struct cli *c)
 	}
 static const struct cli_opt get_opts[] = {
 	LOG_OPTS,
+	{ "attempt", 0, CLI_TEXT, false, NULL,
+	    "of this attempt of the task (default: the newest)" },
 	{ "follow", 0, CLI_FLAG, false, "false", "go on until the step ends" },
 	{ "output", 0, CLI_TEXT, false, NULL, "write to this file" },
 	{ 0 },
 };
 static const struct cli_opt delete_opts[] = {
 	LOG_OPTS,
+	{ "attempt", 0, CLI_TEXT, false, NULL, "of this attempt of the task (default: all)" },
 	{ 0 },
 };
 const struct cli_command cli_log_get = {

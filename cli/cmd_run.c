@@ -85,6 +85,33 @@ cli_task_find(const json_t *run, const char *name, const char **id, struct err *
 	    *clean ? clean : "none");
 }
 
+const json_t *
+cli_task_attempt(const json_t *task, int64_t attempt)
+{
+	json_t *past;
+	size_t i;
+
+	if (attempt == json_int(task, "attempt", 1))
+		return task;
+	json_array_foreach(json_member(task, "attempts"), i, past)
+	{
+		if (json_int(past, "attempt", 0) == attempt)
+			return past;
+	}
+	return NULL;
+}
+
+/* "attempt 2 of 3" behind before, or "" for a task that is not tried again. malloc'ed. */
+static char *
+attempt_shown(const json_t *task, int64_t attempt, const char *before)
+{
+	int64_t max = json_int(task, "attempts_max", 1);
+
+	return max > 1
+	           ? xasprintf("%sattempt %lld of %lld", before, (long long)attempt, (long long)max)
+	           : xstrdup("");
+}
+
 /* --- list --- */
 
 static const char *
@@ -206,7 +233,9 @@ show_task(struct cli *c, const char *path, const struct cli_row *row)
 
 	auto_free char *name = cli_clean(row->name);
 	const char *status = json_text(row->summary, "status");
-	printf("\ntask %s: %s%s%s\n", name, status ? status : "unknown",
+	auto_free char *attempt =
+	    attempt_shown(row->summary, json_int(row->summary, "attempt", 1), ", ");
+	printf("\ntask %s: %s%s%s%s\n", name, status ? status : "unknown", attempt,
 	    json_flag(row->summary, "timedout", false) ? ", timed out" : "",
 	    json_flag(row->summary, "waiting_approval", false) ? ", waiting for approval" : "");
 	const char *reason = json_text(row->summary, "wait_reason");
@@ -293,9 +322,10 @@ log_one(struct cli *c, const char *path, const char *id, const char *what, struc
 	return cli_log_copy(c, full, stdout, err);
 }
 
-/* Everything of one task; logs that do not exist are left out. */
+/* Everything of one attempt (0 = the newest) of one task; logs that do not exist are left out. */
 static int
-log_task(struct cli *c, const char *path, const struct cli_row *row, struct err **err)
+log_task(
+    struct cli *c, const char *path, const struct cli_row *row, uint64_t attempt, struct err **err)
 {
 	auto_free char *id = cli_api_escape(row->id);
 	auto_free char *task_path = xasprintf("%s/tasks/%s", path, id);
@@ -303,19 +333,29 @@ log_task(struct cli *c, const char *path, const struct cli_row *row, struct err 
 	auto_json *task = NULL;
 
 	int rc = cli_api_call(c, "GET", task_path, NULL, &task, err);
-	size_t nsteps = json_array_size(json_member(task, "steps"));
+	if (rc)
+		return rc;
+	int64_t latest = json_int(task, "attempt", 1);
+	int64_t at = attempt > 0 && attempt <= INT64_MAX ? (int64_t)attempt : latest;
+	const json_t *of = cli_task_attempt(task, at);
+	if (!of)
+		return err_set(err, ERR_NOTFOUND, "task \"%s\" has had no attempt %lld, only %lld",
+		    name, (long long)at, (long long)latest);
+	auto_free char *shown = attempt_shown(task, at, ", ");
+	size_t nsteps = json_array_size(json_member(of, "steps"));
 	for (size_t i = 0; !rc && i <= nsteps; i++) {
 		struct err *none = NULL;
-		auto_free char *what = i ? xasprintf("step=%zu", i - 1) : xstrdup("setup");
-		const json_t *step = i ? json_array_get(json_member(task, "steps"), i - 1)
-		                       : json_member(task, "setup_step");
+		auto_free char *log = i ? xasprintf("step=%zu", i - 1) : xstrdup("setup");
+		auto_free char *what = xasprintf("%s&attempt=%lld", log, (long long)at);
+		const json_t *step = i ? json_array_get(json_member(of, "steps"), i - 1)
+		                       : json_member(of, "setup_step");
 		const char *phase = json_text(step, "phase");
 
 		if (!phase || strcmp(phase, "notstarted") == 0)
 			continue;
 		auto_free char *label = cli_clean(i ? json_text(step, "name") : "setup");
 		fflush(stdout);
-		fprintf(stderr, "--- %s: %s\n", name, label);
+		fprintf(stderr, "--- %s%s: %s\n", name, shown, label);
 		rc = log_one(c, path, row->id, what, &none);
 		if (rc == ERR_NOTFOUND) {
 			err_clear(&none);
@@ -335,23 +375,26 @@ run_log(struct cli *c)
 	auto_json *run = NULL;
 	const char *task = c->nargs > 1 ? c->args[1] : cli_get(c, "task"), *id = NULL;
 	const char *step = cli_get(c, "step");
+	const char *nth = cli_get(c, "attempt");
 	bool setup = cli_flag(c, "setup"), follow = cli_flag(c, "follow");
-	uint64_t index = 0;
+	uint64_t index = 0, attempt = 0;
 	size_t n = 0;
 
 	if (step && setup)
 		err_set(&err, ERR_INVALID, "give only one of --step and --setup");
-	else if ((step || setup) && !task)
+	else if ((step || setup || nth) && !task)
 		err_set(&err, ERR_INVALID, "of which task? millrace run log %s TASK", c->args[0]);
 	else if (follow && task && !step && !setup)
 		err_set(&err, ERR_INVALID,
 		    "--follow takes the whole run, or one log with TASK and --step or --setup");
 	if (err || (step && cli_number(&index, step, 0, "--step", &err)) ||
+	    (nth && cli_number(&attempt, nth, 1, "--attempt", &err)) ||
 	    cli_run_get(c, &path, &run, &err) || (task && cli_task_find(run, task, &id, &err)))
 		return cli_fail(err);
 	if (step || setup) {
 		auto_free char *what = setup ? xstrdup("setup") : xasprintf("step=%d", (int)index);
-		auto_free char *full = xasprintf("%s%s", what, follow ? "&follow" : "");
+		auto_free char *which = nth ? xasprintf("&attempt=%s", nth) : xstrdup("");
+		auto_free char *full = xasprintf("%s%s%s", what, which, follow ? "&follow" : "");
 		return log_one(c, path, id, full, &err) ? cli_fail(err) : 0;
 	}
 	if (follow) {
@@ -363,7 +406,7 @@ run_log(struct cli *c)
 	int rc = 0;
 	for (size_t i = 0; i < n && !rc; i++)
 		if (!id || strcmp(rows[i].id, id) == 0)
-			rc = log_task(c, path, &rows[i], &err);
+			rc = log_task(c, path, &rows[i], attempt, &err);
 	free(rows);
 	return rc ? cli_fail(err) : 0;
 }
@@ -464,6 +507,8 @@ static const struct cli_opt log_opts[] = {
 	{ "task", 0, CLI_TEXT, false, NULL, "only this task" },
 	{ "step", 0, CLI_TEXT, false, NULL, "only this step, counted from 0" },
 	{ "setup", 0, CLI_FLAG, false, "false", "only the task's setup" },
+	{ "attempt", 0, CLI_TEXT, false, NULL,
+	    "of this attempt of the task (default: the newest)" },
 	{ "follow", 0, CLI_FLAG, false, "false", "go on until it ends" },
 	{ 0 },
 };

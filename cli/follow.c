@@ -3,8 +3,9 @@
  *
  * Every task has a cursor: its setup (-1), then its steps. The log at the cursor is read as one
  * stream; when that ends in order the cursor moves on, when it breaks it is opened again at the
- * offset reached. Which steps have started is asked of the gateway, about twice a second and
- * whenever a stream ended.
+ * offset reached. When an attempt failed and the task is tried again, the cursor goes through the
+ * next attempt from its setup on. Which steps have started is asked of the gateway, about twice a
+ * second and whenever a stream ended.
  */
 #include "cli.h"
 
@@ -29,6 +30,8 @@ struct ftask {
 	size_t run;
 	char *id, *name, *status;
 	int cursor; /* -1 = setup */
+	int64_t attempt, latest,
+	    max; /* read now, the newest known, how many there may be; from 1 */
 	size_t nsteps;
 	bool open, done, announced;
 	uint64_t offset, opened; /* where the log is read, where its stream began */
@@ -190,7 +193,8 @@ on_end(void *arg, long status, const char *error)
 
 	t->open = false;
 	f->nopen--;
-	bool nothing = status == 404 && is_final(t->status); /* never started, or deleted */
+	bool over = is_final(t->status) || t->attempt < t->latest;
+	bool nothing = status == 404 && over; /* never started, or deleted */
 	if (nothing || (status == 200 && !error)) {
 		next_step(t);
 	} else if (status == 404) {
@@ -217,9 +221,9 @@ stream_open(struct ftask *t)
 	struct follow *f = t->f;
 	auto_free char *id = cli_api_escape(t->id);
 	auto_free char *what = t->cursor < 0 ? xstrdup("setup") : xasprintf("step=%d", t->cursor);
-	auto_free char *path = xasprintf("%s/%llu/tasks/%s/logs?%s&follow&offset=%llu",
+	auto_free char *path = xasprintf("%s/%llu/tasks/%s/logs?%s&attempt=%lld&follow&offset=%llu",
 	    f->runs_path, (unsigned long long)f->runs[t->run].number, id, what,
-	    (unsigned long long)t->offset);
+	    (long long)t->attempt, (unsigned long long)t->offset);
 
 	t->open = true;
 	t->opened = t->offset;
@@ -270,6 +274,9 @@ task_get(struct follow *f, size_t run, const char *id, const json_t *summary)
 		.name = xstrdup(name ? name : id),
 		.status = xstrdup("notstarted"),
 		.cursor = -1,
+		.attempt = 1,
+		.latest = 1,
+		.max = json_int(summary, "attempts_max", 1),
 		.lines = { .on_line = on_line, .arg = t },
 	};
 	f->tasks = xreallocarray(f->tasks, f->ntasks + 1, sizeof(struct ftask *));
@@ -284,9 +291,13 @@ task_sync(struct follow *f, size_t run, const char *id, const json_t *summary)
 	const char *status = json_text(summary, "status");
 	bool waits = json_flag(summary, "waiting_approval", false);
 
+	t->latest = json_int(summary, "attempt", 1);
 	if (waits)
 		status = "waiting for approval";
-	if (!status || strcmp(status, t->status) == 0)
+	/* Between two attempts it is as if it had not begun; what is told then is that one failed.
+	 */
+	if (!status || strcmp(status, t->status) == 0 ||
+	    (t->latest > 1 && strcmp(status, "notstarted") == 0))
 		return;
 	/* The end of a task is told after its last log line, see task_advance(). */
 	if (!is_final(status) || strcmp(status, "skipped") == 0 || strcmp(status, "cancelled") == 0)
@@ -375,6 +386,18 @@ pass_over(struct ftask *t, const json_t *steps)
 	}
 }
 
+/* There is nothing more to read of an attempt that was followed by another one. */
+static void
+next_attempt(struct ftask *t)
+{
+	say(t->f, t, "attempt %lld of %lld failed", (long long)t->attempt, (long long)t->max);
+	t->attempt++;
+	t->cursor = -1;
+	t->offset = 0;
+	t->announced = false;
+	t->f->stale = true;
+}
+
 /* Opens the log at the cursor, or finds that there is nothing more to read. */
 static void
 task_advance(struct ftask *t)
@@ -388,11 +411,13 @@ task_advance(struct ftask *t)
 
 	if (look(f, path, &j) || !j)
 		return;
-	json_t *steps = json_member(j, "steps");
+	t->latest = json_int(j, "attempt", 1);
+	const json_t *of = cli_task_attempt(j, t->attempt);
+	json_t *steps = json_member(of, "steps");
 	t->nsteps = json_array_size(steps);
 	pass_over(t, steps);
-	const json_t *step =
-	    t->cursor < 0 ? json_member(j, "setup_step") : json_array_get(steps, (size_t)t->cursor);
+	const json_t *step = t->cursor < 0 ? json_member(of, "setup_step")
+	                                   : json_array_get(steps, (size_t)t->cursor);
 	bool started = step_started(step);
 	const char *status = json_text(j, "status");
 	bool over = (status && is_final(status)) || run->final;
@@ -403,6 +428,10 @@ task_advance(struct ftask *t)
 			say(f, t, "step %d of %zu: %s", t->cursor + 1, t->nsteps, name ? name : "");
 		t->announced = true;
 		stream_open(t);
+		return;
+	}
+	if (t->attempt < t->latest) {
+		next_attempt(t);
 		return;
 	}
 	if (over) {
@@ -419,6 +448,8 @@ task_advance(struct ftask *t)
 static bool
 has_started(const struct ftask *t)
 {
+	if (t->latest > 1)
+		return true;
 	return strcmp(t->status, "notstarted") != 0 && strcmp(t->status, "skipped") != 0 &&
 	       strcmp(t->status, "cancelled") != 0 && strncmp(t->status, "waiting", 7) != 0;
 }
