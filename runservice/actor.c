@@ -257,7 +257,7 @@ begin(struct rs_kept_run *kept, size_t task, struct err **err)
 static int
 said_again(const struct rs_act *act, struct rs_tx *tx, int rc, struct err **err)
 {
-	struct rs_attempt_row a;
+	struct rs_attempt_row a = { 0 };
 	auto_err none = NULL;
 	int found = rs_tx_flush(tx, &none);
 	if (found == 0)

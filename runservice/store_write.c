@@ -44,7 +44,8 @@ const struct db_stmt rs_stmts_write[] = {
 	[W_TASK_NEW] = { "write_task_new",
 	  "insert into tasks (run_id, id, ord, name, level, status, place, fence, executor, skip, "
 	  "ignore_failure, needs_approval, approved, waiting, arch, privileged, nsteps, timeout_ms, "
-	  "start_ms, end_ms, labels, retries, tries) select * from unnest($1::uuid[], $2::uuid[], $3::integer[], "
+	  "start_ms, end_ms, labels, retries, tries) "
+	  "select * from unnest($1::uuid[], $2::uuid[], $3::integer[], "
 	  "$4::text[], $5::integer[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::boolean[], "
 	  "$11::boolean[], $12::boolean[], $13::boolean[], $14::boolean[], $15::text[], "
 	  "$16::boolean[], $17::integer[], $18::bigint[], $19::bigint[], $20::bigint[], "
