@@ -159,6 +159,21 @@ reply_run(const struct gwp_fake *f, struct rpc_call *call, uint64_t number)
 	task.n_steps = task.n_step_specs = 1;
 	task.steps = steps;
 	task.step_specs = specs;
+	Millrace__AttemptState past[10], *pasts[10];
+	task.has_attempt = task.has_attempts_max = f->attempts > 0;
+	task.attempt = task.attempts_max = f->attempts;
+	for (unsigned i = 1; i < f->attempts; i++) {
+		past[i] = (Millrace__AttemptState)MILLRACE__ATTEMPT_STATE__INIT;
+		past[i].attempt = i;
+		past[i].executor = name;
+		past[i].setup = &step;
+		past[i].n_steps = 1;
+		past[i].steps = steps;
+		past[i].has_end_ms = true;
+		past[i].end_ms = i * INT64_C(1000);
+		pasts[task.n_attempts++] = &past[i];
+	}
+	task.attempts = pasts;
 	run.n_tasks = 1;
 	run.tasks = tasks;
 	reply_with(call, &run.base);
@@ -264,6 +279,8 @@ gwp_answer_log(struct gwp_fake *f, struct rpc_call *call)
 	r.data.data = (uint8_t *)(uintptr_t)text + f->log->offset;
 	r.data.len = n;
 	r.end = (f->log_ended || text == f->setup_text) && n == left;
+	r.has_attempt = true;
+	r.attempt = f->log->has_attempt ? f->log->attempt : f->attempts > 0 ? f->attempts : 1;
 	reply_with(call, &r.base);
 }
 
@@ -288,6 +305,7 @@ on_log_delete(struct rpc_call *call, const uint8_t *body, size_t len, void *arg)
 
 	assert_non_null(q);
 	keep_owner(arg, q->owner);
+	fake_of(arg)->deleted = q->has_attempt ? q->attempt : 0;
 	millrace__log_delete_request__free_unpacked(q, NULL);
 	if (!refuses(fake_of(arg), call, "log.delete"))
 		rpc_reply(call, NULL, 0);

@@ -41,6 +41,8 @@ struct gwp_fake {
 	bool log_ended;
 	size_t log_step;       /* bytes given at a time */
 	unsigned nruns;        /* runs that exist, numbered from 1 */
+	unsigned attempts;     /* of the task; 0: 1 */
+	unsigned deleted;      /* attempt of the last log.delete */
 	const char *dump_text; /* what an export gives, in pieces of log_step */
 	struct buf loaded;     /* what was written for an import */
 	bool committed;
