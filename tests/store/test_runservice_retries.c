@@ -130,7 +130,13 @@ fails_twice_then_passes(void **state)
 	millrace__accept_reply__free_unpacked(plan, NULL);
 	assert_attempt(p, number, 3, "notstarted");
 	assert_int_equal(rs_ex_begin(a, &third), 0);
+	/* So does what is within one. */
+	rs_peer_stop(p);
+	rs_peer_start(p);
+	assert_int_equal(rs_ex_register(a, &third, 1), 0);
 	say(a, &third, 0, "three");
+	assert_log(p, number, o.task_id, 1, "one");
+	assert_log(p, number, o.task_id, 0, "three");
 	assert_int_equal(rs_ex_report(a, &third, 1, "success", "sss"), 0);
 	/* The child sees a success, once. */
 	struct rs_offer child = rs_ex_offer(a);
