@@ -20,6 +20,7 @@ struct read {
 	char task_id[ID_LEN + 1];
 	uint64_t number, offset;
 	int32_t step;
+	uint32_t attempt; /* 0 = the newest */
 	uint32_t wait_ms;
 	bool share;
 	struct gw_rs_call *call; /* NULL: answered, being handed out */
@@ -141,12 +142,18 @@ answered(const void *reply, struct err **err, void *arg)
 	free_read(r);
 }
 
+static uint32_t
+attempt_of(const Millrace__LogReadRequest *q)
+{
+	return q->has_attempt ? q->attempt : 0;
+}
+
 static struct read *
 find(const struct gw_feed *f, const Millrace__LogReadRequest *q)
 {
 	for (struct read *r = f->reads; r; r = r->next) {
 		if (r->share && r->offset == q->offset && r->number == q->number &&
-		    r->step == q->step && r->wait_ms == q->wait_ms &&
+		    r->step == q->step && r->attempt == attempt_of(q) && r->wait_ms == q->wait_ms &&
 		    strcmp(r->task_id, q->task_id) == 0 && strcmp(r->owner, q->owner) == 0)
 			return r;
 	}
@@ -165,6 +172,7 @@ begin(struct gw_feed *f, const Millrace__LogReadRequest *q, bool share)
 	r->number = q->number;
 	r->offset = q->offset;
 	r->step = q->step;
+	r->attempt = attempt_of(q);
 	r->wait_ms = q->wait_ms;
 	r->share = share;
 	r->last = &r->first;
