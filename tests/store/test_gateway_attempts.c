@@ -7,11 +7,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/buf.h"
+#include "common/clock.h"
 #include "common/mem.h"
 #include "tests/lib/gw_peer.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TASK "/users/bob/runs/1/tasks/" GWP_TASK
 #define LOGS TASK "/logs"
@@ -92,6 +95,49 @@ logs_are_of_one_attempt(void **state)
 	assert_int_equal(f->rs.deleted, 0);
 }
 
+/* Turns the loop until a read other than this one is held. */
+static struct rpc_call *
+next_held(struct gwp *f, const struct rpc_call *but)
+{
+	for (int64_t end = clock_mono_ms() + GWP_WAIT_MS; clock_mono_ms() < end;) {
+		if (f->rs.held && f->rs.held != but)
+			return f->rs.held;
+		loop_run_once(f->loop, 5);
+	}
+	fail_msg("no read is held");
+	return NULL;
+}
+
+/* Who follows another attempt reads by itself. */
+static void
+followers_of_two_attempts(void **state)
+{
+	struct gwp *f = *state;
+	auto_buf a = BUF_INIT, b = BUF_INIT;
+
+	gwp_make_bob(f);
+	f->rs.attempts = 2;
+	f->rs.log_text = "";
+	int one = gwp_open(
+	    f, "GET", "/api/v1alpha" LOGS "?step=0&attempt=1&follow", f->token, NULL, NULL);
+	struct rpc_call *first = next_held(f, NULL);
+	int two = gwp_open(
+	    f, "GET", "/api/v1alpha" LOGS "?step=0&attempt=2&follow", f->token, NULL, NULL);
+	struct rpc_call *second = next_held(f, first);
+	f->rs.held = NULL;
+	f->rs.log_ended = true;
+	f->rs.log_text = "of the second";
+	gwp_answer_log(&f->rs, second);
+	f->rs.log_text = "of the first";
+	gwp_answer_log(&f->rs, first);
+	gwp_read_until(f, one, &a, NULL);
+	gwp_read_until(f, two, &b, NULL);
+	assert_non_null(strstr(buf_str(&a), "of the first"));
+	assert_non_null(strstr(buf_str(&b), "of the second"));
+	close(one);
+	close(two);
+}
+
 int
 main(void)
 {
@@ -99,6 +145,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(tasks_tell_their_attempts),
 		T(logs_are_of_one_attempt),
+		T(followers_of_two_attempts),
 	};
 
 	return cmocka_run_group_tests_name("gateway_attempts", tests, NULL, NULL);
