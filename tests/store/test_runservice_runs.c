@@ -252,6 +252,33 @@ labels_choose_executors(void **state)
 	assert_string_equal(rs_peer_state(p, number), "finished success");
 }
 
+/* The definition was accepted with a warning: the task is skipped, over a restart of the
+ * runservice, too. */
+static void
+an_unknown_condition_never_holds(void **state)
+{
+	static const struct rs_peer_task tasks[] = {
+		{ .name = "first", .nsteps = 1 },
+		{ .name = "typo", .nsteps = 1, .after = "first", .when = "on_succes" },
+	};
+	struct rs_peer *p = *state;
+	start(p);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t number = rs_peer_run(p, "main", tasks, ARRAY_LEN(tasks), NULL);
+		if (i == 1) {
+			rs_peer_stop(p);
+			rs_peer_start(p);
+			start(p);
+		}
+		struct rs_offer o = take(&p->ex[0]);
+		assert_int_equal(rs_ex_report(&p->ex[0], &o, 1, "success", "ss"), 0);
+		Millrace__RunState *run = rs_peer_get(p, number);
+		assert_string_equal(rs_peer_task(run, "typo")->status, "skipped");
+		assert_string_equal(run->result, "success");
+		millrace__run_state__free_unpacked(run, NULL);
+	}
+}
+
 /* --- restart from failed tasks --- */
 
 static const struct rs_peer_task chain[] = {
@@ -532,6 +559,7 @@ main(void)
 		TEST(a_newer_run_ends_older_ones),
 		TEST(a_newer_run_takes_the_place_of_one_that_waits),
 		TEST(labels_choose_executors),
+		TEST(an_unknown_condition_never_holds),
 		TEST(a_restart_keeps_what_succeeded),
 		TEST(a_cancelled_run_restarts),
 		TEST(random_days),
