@@ -63,11 +63,17 @@ rundef_diags_fini(struct rundef_diags *d)
 	*d = (struct rundef_diags){ 0 };
 }
 
+bool
+rundef_diags_full(const struct rundef_diags *d)
+{
+	return d->n == RUNDEF_DIAGS_MAX;
+}
+
 /* Where the next one goes; errors push out warnings when the list is full. */
 static struct rundef_diag *
 diag_slot(struct rundef_diags *d, enum rundef_severity severity)
 {
-	if (d->n < RUNDEF_DIAGS_MAX) {
+	if (!rundef_diags_full(d)) {
 		if (!d->list)
 			d->list = xcalloc(RUNDEF_DIAGS_MAX, sizeof(*d->list));
 		return &d->list[d->n++];
@@ -109,6 +115,10 @@ reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const 
 	r->refused += severity == RUNDEF_ERROR;
 	if (r->exhausted) /* what is read now is not what is written */
 		return;
+	if (severity == RUNDEF_WARNING && !r->repeat && rundef_diags_full(r->diags)) {
+		r->diags->dropped++;
+		return;
+	}
 	if (r->task)
 		buf_printf(&text, "task \"%s\": ", r->task);
 	else if (r->run)

@@ -387,7 +387,8 @@ unknown_key(struct rd *r, const struct rd_object *type, const struct rd_field *f
 		    "of the file",
 		    key->text, type->noun);
 	else
-		rundef_report(r, RUNDEF_WARNING, key->pos, rundef_nearest(key->text, names),
+		rundef_report(r, RUNDEF_WARNING, key->pos,
+		    rundef_diags_full(r->diags) ? NULL : rundef_nearest(key->text, names),
 		    "unknown key \"%.60s\" in a %s is ignored", key->text, type->noun);
 	rundef_leave(r, mark);
 }
@@ -499,8 +500,7 @@ rundef_warn_keys(struct rd *r, const struct yaml_node *map)
 	if (map->before_merge) {
 		size_t mark = rundef_enter_key(r, map->before_merge->text);
 		rundef_warn(r, map->before_merge->pos,
-		    "the key \"%.60s\" counts here, but Agola takes the value of the \"<<\" "
-		    "below it: "
+		    "the value of the key \"%.60s\" is replaced by that of the \"<<\" below it: "
 		    "put \"<<\" first",
 		    map->before_merge->text);
 		rundef_leave(r, mark);

@@ -55,6 +55,8 @@ void rundef_warn(struct rd *r, struct yaml_pos pos, const char *fmt, ...) PRINTF
 void rundef_report(struct rd *r, enum rundef_severity severity, struct yaml_pos pos,
     const char *hint, const char *fmt, ...) PRINTF(5, 6);
 /* Source order; to be called once at the end. */
+/* No room: a further warning is only counted. */
+bool rundef_diags_full(const struct rundef_diags *d);
 void rundef_diags_sort(struct rundef_diags *d);
 /* The word nearest to given, NULL when none is near. words ends with NULL. */
 const char *rundef_nearest(const char *given, const char *const *words);
