@@ -278,6 +278,16 @@ read_integer(struct rd *r, const struct rd_field *f, const struct yaml_node *n, 
 		    r, n->pos, "expected a whole number, found %s", yaml_type_name(n->type));
 }
 
+static bool
+fits(struct rd *r, const struct rd_field *f, const struct yaml_node *n)
+{
+	if (!f->max || n->type != YAML_LIST || n->n <= (size_t)f->max)
+		return true;
+	rundef_error(r, n->pos, "too many %s: %zu, at most %lld are possible", f->name, n->n,
+	    (long long)f->max);
+	return false;
+}
+
 static void
 read_objects(struct rd *r, const struct rd_field *f, const struct yaml_node *n, char *obj)
 {
@@ -289,7 +299,7 @@ read_objects(struct rd *r, const struct rd_field *f, const struct yaml_node *n, 
 		    n->type == YAML_MAP ? ": begin each entry with \"- \"" : "");
 		return;
 	}
-	char *list = rundef_array(r, n->pos, n->n, type->size);
+	char *list = fits(r, f, n) ? rundef_array(r, n->pos, n->n, type->size) : NULL;
 	if (!list)
 		return;
 	*(void **)(void *)(obj + f->at) = list;
@@ -330,8 +340,9 @@ read_field(struct rd *r, const struct rd_object *type, const struct rd_field *f,
 		rundef_read_duration(r, n, at);
 		break;
 	case RD_TEXTS:
-		(void)rundef_read_texts(
-		    r, n, type->strict_text, "texts", at, (size_t *)(void *)(obj + f->count_at));
+		if (fits(r, f, n))
+			(void)rundef_read_texts(r, n, type->strict_text, "texts", at,
+			    (size_t *)(void *)(obj + f->count_at));
 		break;
 	case RD_OBJECT:
 		rundef_read_object(r, f->object, n, at, NULL);

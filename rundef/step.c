@@ -190,6 +190,7 @@ static const struct rd_field restore_cache_fields[] = {
 	    .kind = RD_TEXTS,
 	    .at = AT(keys),
 	    .count_at = AT(nkeys),
+	    .max = RUNDEF_CACHE_KEYS_MAX,
 	    .required = true,
 	    .missing = "a restore_cache step needs keys",
 	    .doc = "templates, tried in order" },

@@ -210,6 +210,8 @@ rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
 
 	if (!expect_map(r, n, "labels"))
 		return;
+	size_t bytes = 0;
+
 	p->list = rundef_array(r, n->pos, n->n, sizeof(*p->list));
 	for (size_t i = 0; p->list && i < n->n; i++) {
 		const struct yaml_node *key = n->pairs[i].key;
@@ -223,9 +225,14 @@ rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
 		    (pair.value && strchr(pair.value, '\n')))
 			rundef_error(r, key->pos,
 			    "a label is a name without \"=\" and a text, both of one line");
+		bytes += pair.name ? strlen(pair.name) + 1 : 0;
+		bytes += pair.value ? strlen(pair.value) + 1 : 0;
 		p->list[p->n++] = pair;
 		rundef_leave(r, mark);
 	}
+	if (bytes > RUNDEF_LABELS_MAX)
+		rundef_error(r, n->pos, "labels of %zu bytes, at most %d are possible", bytes,
+		    RUNDEF_LABELS_MAX);
 }
 
 void

@@ -381,6 +381,36 @@ a_restart_keeps_what_succeeded(void **state)
 	millrace__accept_reply__free_unpacked(plan, NULL);
 }
 
+/* As many tasks as a definition may have, in one run. */
+static void
+a_run_may_be_large(void **state)
+{
+	enum { N = 10000 };
+	struct rs_peer *p = *state;
+	auto_free struct rs_peer_task *tasks = xcalloc(N, sizeof(*tasks));
+	auto_free char(*names)[8] = xcalloc(N, sizeof(*names));
+	start(p);
+	for (size_t i = 0; i < N; i++) {
+		snprintf(names[i], sizeof(names[i]), "t%05zu", i);
+		tasks[i] = (struct rs_peer_task){ .name = names[i], .nsteps = 1 };
+	}
+	uint64_t number = rs_peer_run(p, "main", tasks, N, NULL);
+	struct rs_offer o = take(&p->ex[0]);
+	assert_int_equal(rs_ex_report(&p->ex[0], &o, 1, "success", "ss"), 0);
+	assert_int_equal(rs_peer_action(p, number, "stop", NULL), (int)number);
+	assert_string_equal(rs_peer_state(p, number), "finished stopped");
+	/* The one that succeeded is kept. */
+	assert_int_equal(rs_peer_action(p, number, "restart_failed", NULL), (int)number + 1);
+	Millrace__RunState *run = rs_peer_get(p, number + 1);
+	size_t kept = 0;
+	assert_int_equal(run->n_tasks, N);
+	for (size_t i = 0; i < N; i++)
+		kept += strcmp(run->tasks[i]->id, o.task_id) == 0 &&
+		        strcmp(run->tasks[i]->status, "success") == 0;
+	assert_int_equal(kept, 1);
+	millrace__run_state__free_unpacked(run, NULL);
+}
+
 static void
 a_cancelled_run_restarts(void **state)
 {
@@ -561,6 +591,7 @@ main(void)
 		TEST(labels_choose_executors),
 		TEST(an_unknown_condition_never_holds),
 		TEST(a_restart_keeps_what_succeeded),
+		TEST(a_run_may_be_large),
 		TEST(a_cancelled_run_restarts),
 		TEST(random_days),
 	};

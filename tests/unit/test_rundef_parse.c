@@ -586,6 +586,58 @@ test_limits(void **state)
 	buf_free(&b);
 }
 
+/* head, n times part, tail. */
+static char *
+many(const char *head, const char *part, size_t n, const char *tail)
+{
+	auto_free char *parts = repeat(part, n);
+
+	return xasprintf("%s%s%s", head, parts, tail);
+}
+
+/* What the other parts of the system would refuse is refused here, with its place. */
+static void
+test_counts(void **state)
+{
+	static const struct {
+		const char *head, *part, *tail, *message;
+		size_t most;
+		unsigned line, col;
+	} cases[] = {
+		{ "runs: [{name: r, tasks: [{name: t, runtime: {containers: [", "{image: i}, ",
+		    "]}}]}]", "too many containers: 65, at most 64", 64, 1, 58 },
+		{ "runs: [{name: r, tasks: [{name: t, " RT ", steps: [", "run: a, ", "]}]}]",
+		    "too many steps: 1001, at most 1000", 1000, 1, 26 },
+		{ "version: v1\nruns: [{name: r, tasks: [{name: t, post: [run: b], " RT
+		  ", steps: [",
+		    "run: a, ", "]}]}]", "too many steps: 1001, at most 1000", 999, 2, 26 },
+		{ "runs: [{name: r, tasks: [{name: t, " RT ", steps: [restore_cache: {keys: [",
+		    "k, ", "]}]}]}]", "too many keys: 101, at most 100", 100, 1, 103 },
+		{ "version: v1\nruns: [{name: r, tasks: [{name: t, runtime: {containers: [{image: "
+		  "i}], labels: {b: bc",
+		    "a", "}}}]}]", "labels of 1024 bytes, at most 1023", 1018, 2, 80 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *most =
+		    many(cases[i].head, cases[i].part, cases[i].most, cases[i].tail);
+		auto_free char *more =
+		    many(cases[i].head, cases[i].part, cases[i].most + 1, cases[i].tail);
+
+		def_check_accepted(most, false);
+		REFUSED(more, cases[i].line, cases[i].col, cases[i].message);
+	}
+	auto_buf runs = BUF_INIT;
+	buf_puts(&runs, "runs: [");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&runs, "{name: r%d}, ", i);
+	auto_free char *most = xasprintf("%s]", buf_str(&runs));
+	auto_free char *more = xasprintf("%s{name: one}]", buf_str(&runs));
+	def_check_accepted(most, true);
+	REFUSED(more, 1, 7, "too many runs: 1001, at most 1000");
+}
+
 /* Texts that come from the file cannot break a message into lines. */
 static void
 test_hostile_text(void **state)
@@ -618,6 +670,7 @@ main(void)
 		cmocka_unit_test(test_steps_refused),
 		cmocka_unit_test(test_default_names),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_hostile_text),
 	};
 
