@@ -249,6 +249,24 @@ distance(const char *a, size_t na, const char *b, size_t nb)
 	return rows[na % 3][nb];
 }
 
+/* The only word that begins with it or has it in its middle: env for environment. */
+static const char *
+shortened(const char *given, size_t ngiven, const char *const *words)
+{
+	const char *only = NULL;
+
+	for (; *words; words++) {
+		const char *at = strcasestr(*words, given);
+
+		if (!at || ngiven < (at == *words ? 3 : 5))
+			continue;
+		if (only)
+			return NULL;
+		only = *words;
+	}
+	return only;
+}
+
 const char *
 rundef_nearest(const char *given, const char *const *words)
 {
@@ -258,15 +276,15 @@ rundef_nearest(const char *given, const char *const *words)
 
 	if (ngiven > NEAR_LEN_MAX || ngiven < 2)
 		return NULL;
-	for (; *words; words++) {
-		size_t n = strlen(*words);
+	for (const char *const *w = words; *w; w++) {
+		size_t n = strlen(*w);
 		if (n > NEAR_LEN_MAX)
 			continue;
-		size_t d = distance(given, ngiven, *words, n);
+		size_t d = distance(given, ngiven, *w, n);
 		if (d < best_distance) {
-			best = *words;
+			best = *w;
 			best_distance = d;
 		}
 	}
-	return best;
+	return best ? best : shortened(given, ngiven, words);
 }
