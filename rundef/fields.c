@@ -384,8 +384,10 @@ unknown_key(struct rd *r, const struct rd_object *type, const struct rd_field *f
 	const char *names[RD_FIELDS_MAX + 1];
 	size_t n = 0;
 
-	/* Keys that begin with "x-" or a dot hold anchors, by custom. */
-	if (!f && (strncmp(key->text, "x-", 2) == 0 || key->text[0] == '.'))
+	/* Keys that begin with "x-" or a dot hold anchors, by custom; editors look for "$schema".
+	 */
+	if (!f && (strncmp(key->text, "x-", 2) == 0 || key->text[0] == '.' ||
+	              strcmp(key->text, "$schema") == 0))
 		return;
 	size_t mark = rundef_enter_key(r, key->text);
 	for (const struct rd_field *k = type->fields; k->name && n < RD_FIELDS_MAX; k++)
