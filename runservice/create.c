@@ -54,7 +54,7 @@ born_broken(struct rs_tx *tx, struct rs_run *run, const Millrace__RunSpec *spec)
 	millrace__run_state__free_unpacked(state, NULL);
 	rs_write_definition(tx->writes, run->id, packed_spec, spec_len);
 	rs_write_run_over(tx->writes, run, packed, len);
-	rs_write_event(tx->writes, run);
+	rs_write_event(tx->writes, run, run->phase, run->result);
 }
 
 /* Queued, and running at once when its group is free. Takes *run over. */
@@ -74,7 +74,7 @@ enqueue(uint64_t *number, struct rs_tx *tx, struct rs_run *run, const Millrace__
 	*number = run->number;
 	auto_free void *packed = rs_pack(&len, spec);
 	rs_write_definition(tx->writes, run->id, packed, len);
-	rs_write_event(tx->writes, run);
+	rs_write_event(tx->writes, run, run->phase, run->result);
 	struct rs_kept_run *kept = rs_kept_add(tx->kept, run, packed, len);
 	kept->dirty = kept->changed = true;
 	if (*g->running) {

@@ -132,6 +132,8 @@ struct rs_task {
 #define RS_FX_RESET 0x2000u    /* as if it had never been tried: steps, times, logs */
 
 struct rs_effect {
+	enum rs_phase phase; /* RS_FX_EVENT: what the run was then */
+	enum rs_result result;
 	unsigned fx;
 	size_t task;    /* RS_NO_TASK: of the run */
 	uint64_t fence; /* the attempt an RS_FX_CLOSE, _OFFER, _LEASE or _TELL_STOP is about */
