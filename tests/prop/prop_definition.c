@@ -50,6 +50,7 @@ die(const char *what, const char *text, const struct rundef_diags *d)
 /* --- valid definitions, in flow style: every value can be written in several ways --- */
 
 static bool v1;
+static bool anchors; /* *box and *steps can be used */
 
 /* Any text, quoted in one of two ways. */
 static void
@@ -179,6 +180,10 @@ steps(struct buf *b, const char *key)
 		"restore_workspace", "save_cache", "restore_cache" };
 	unsigned n = any(5);
 
+	if (anchors && CHANCE(4)) {
+		buf_printf(b, ", %s: *steps", key);
+		return;
+	}
 	buf_printf(b, ", %s: [", key);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned type = any(6);
@@ -202,6 +207,11 @@ steps(struct buf *b, const char *key)
 static void
 container(struct buf *b)
 {
+	if (anchors && CHANCE(4)) {
+		buf_puts(b, PICK("*box", "{<<: *box, user: own}", "{user: replaced, <<: *box}",
+		                "{<<: [*box, {image: x, entrypoint: sh}], <<: {user: last}}"));
+		return;
+	}
 	buf_printf(b, "{image: %s", PICK("busybox", "'a:1'", "1.5", "r.example.com/x@sha256:0"));
 	if (CHANCE(3))
 		buf_puts(b, ", privileged: yes, user: 1000");
@@ -287,6 +297,10 @@ definition(struct buf *b, struct shape *shape)
 	if (CHANCE(4))
 		buf_printf(b, "task_timeout_interval: %s\n", duration());
 	buf_puts(b, PICK("", "x-anchor: &a {b: c}\n", "# comment\n"));
+	anchors = CHANCE(2);
+	if (anchors)
+		buf_puts(b, "x-box: &box {image: busybox, user: u, environment: {V: v}}\n"
+		            "x-steps: &steps [{run: make}, {clone: {depth: 1}}]\n");
 	buf_puts(b, "runs:\n");
 	for (unsigned i = 0; i < nruns; i++) {
 		unsigned ntasks = any(6);
