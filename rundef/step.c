@@ -160,6 +160,7 @@ static const struct rd_field run_fields[] = {
 	    .at = AT(working_dir),
 	    .doc = "default: the task's" },
 	{ .name = "shell", .kind = RD_TEXT, .at = AT(shell), .doc = "default: the task's" },
+	{ .name = "user", .kind = RD_TEXT, .at = AT(user), .doc = "default: the task's" },
 	{ .name = "tty", .kind = RD_BOOL, .at = AT(tty), .doc = "default true" },
 	STEP_COMMON,
 	{ 0 },

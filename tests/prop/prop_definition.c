@@ -151,7 +151,8 @@ step_fields(struct buf *b, unsigned type)
 		buf_printf(
 		    b, "command: %s", PICK("make", "\"a\\nb\"", "'x y'", "\"\xe2\x82\xac\""));
 		buf_puts(b, ", name: nn, tty: ");
-		buf_puts(b, PICK("true", "no"));
+		buf_puts(
+		    b, PICK("true", "no", "no, user: root", "true, shell: sh, working_dir: /w"));
 		environment(b);
 		break;
 	case 2:
@@ -365,10 +366,10 @@ flat_when(struct buf *b, const struct rundef_when *w)
 static void
 flat_step(struct buf *b, const struct rundef_step *s)
 {
-	buf_printf(b, "step %u %u %d %lld %lld %s %lld %d %s %s %s %d %s %s ", s->type, s->run_if,
-	    s->post, (long long)s->retries, (long long)s->timeout_ns, s->name, (long long)s->depth,
-	    s->recurse_submodules, s->command, s->working_dir, s->shell, s->tty, s->dest_dir,
-	    s->key);
+	buf_printf(b, "step %u %u %d %lld %lld %s %lld %d %s %s %s %s %d %s %s ", s->type,
+	    s->run_if, s->post, (long long)s->retries, (long long)s->timeout_ns, s->name,
+	    (long long)s->depth, s->recurse_submodules, s->command, s->working_dir, s->shell,
+	    s->user, s->tty, s->dest_dir, s->key);
 	flat_envs(b, &s->environment);
 	flat_texts(b, s->keys, s->nkeys);
 	for (size_t i = 0; i < s->ncontents; i++) {

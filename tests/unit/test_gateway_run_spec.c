@@ -90,6 +90,7 @@ test_plain(void **state)
 	    "arm64, containers: [{image: i, privileged: true, entrypoint: a b, volumes: [{path: "
 	    "/v, "
 	    "tmpfs: {size: 1Ki}}]}]}, steps: [{clone: {depth: 3}}, {run: {command: c, tty: false, "
+	    "user: own, "
 	    "environment: {X: {from_variable: yv}}}}, {save_cache: {key: k, contents: "
 	    "[{source_dir: "
 	    "s}]}}, {restore_cache: {keys: [a, b], dest_dir: d}}]}\n"
@@ -114,6 +115,8 @@ test_plain(void **state)
 	assert_non_null(strstr(t->steps[0]->command, "--depth 3"));
 	assert_true(t->steps[0]->tty);
 	assert_false(t->steps[1]->tty);
+	assert_string_equal(t->steps[1]->user, "own");
+	assert_null(t->steps[0]->user);
 	assert_string_equal(t->steps[1]->environment[0]->value->variable, "yv");
 	assert_string_equal(t->steps[2]->cache_key, "k");
 	assert_string_equal(t->steps[2]->contents[0]->paths[0], "**");

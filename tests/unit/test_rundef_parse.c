@@ -120,6 +120,7 @@ test_coercion(void **state)
 	REFUSED(STEPS("    - run: {command: 12}"), 6, 22, "expected text, found a number");
 	REFUSED(STEPS("    - run: {command: a, name: 1}"), 6, 31, "expected text");
 	REFUSED(STEPS("    - run: {command: a, name: n}"), 6, 31, "found a boolean");
+	REFUSED(STEPS("    - run: {command: a, user: 1000}"), 6, 31, "expected text");
 	REFUSED(STEPS("    - run: 5"), 6, 12, "must be a mapping or text");
 	REFUSED(STEPS("    - run: {command: a, tty: 'yes'}"), 6, 30, "without quotes");
 	REFUSED(TASK("ignore_failure: 'true'"), 5, 21, "expected true or false");
@@ -421,7 +422,7 @@ test_steps(void **state)
 	          "      depth: 3\n"
 	          "      recurse_submodules: yes\n"
 	          "    - run: command01\n"
-	          "    - {type: run, command: command02, name: n2, tty: false, shell: sh, "
+	          "    - {type: run, command: command02, name: n2, tty: false, shell: sh, user: u, "
 	          "working_dir: d}\n"
 	          "    - run: {command: c3, tty: true, environment: {A: {from_variable: v}}}\n"
 	          "    - save_to_workspace: {contents: [{source_dir: ., dest_dir: /x, paths: ['*', "
@@ -448,6 +449,8 @@ test_steps(void **state)
 	assert_true(s[2].tty);
 	assert_string_equal(s[3].name, "n2");
 	assert_string_equal(s[3].shell, "sh");
+	assert_string_equal(s[3].user, "u");
+	assert_string_equal(s[4].user, "");
 	assert_string_equal(s[3].working_dir, "d");
 	assert_false(s[3].tty);
 	assert_true(s[4].tty);
