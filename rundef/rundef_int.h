@@ -25,6 +25,7 @@
 #define RUNDEF_LABELS_MAX 1023    /* bytes of the labels of one task, with a byte more for each */
 #define RUNDEF_MESSAGE_MAX 600    /* bytes of one message, the rest is cut */
 #define RUNDEF_RETRIES_MAX 10
+#define RUNDEF_CPU_MIN 10            /* thousandths; the kernel knows no smaller share */
 #define RUNDEF_CPU_MAX 1000000       /* thousandths of a processor */
 #define RUNDEF_MEMORY_MIN (6u << 20) /* bytes: an engine starts no container in less */
 #define RUNDEF_MATRIX_AXES_MAX 10

@@ -202,6 +202,15 @@ rundef_read_auths(struct rd *r, const struct yaml_node *n, void *at)
 	a->n = drop ? kept : a->n;
 }
 
+static bool
+is_one_line(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return false;
+	return true;
+}
+
 /* What an executor must carry: names and texts. */
 void
 rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
@@ -221,8 +230,8 @@ rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
 
 		if (pair.name && !*pair.name)
 			rundef_error(r, key->pos, "a label needs a name");
-		if ((pair.name && strpbrk(pair.name, "=\n")) ||
-		    (pair.value && strchr(pair.value, '\n')))
+		if ((pair.name && (strchr(pair.name, '=') || !is_one_line(pair.name))) ||
+		    (pair.value && !is_one_line(pair.value)))
 			rundef_error(r, key->pos,
 			    "a label is a name without \"=\" and a text, both of one line");
 		bytes += pair.name ? strlen(pair.name) + 1 : 0;
