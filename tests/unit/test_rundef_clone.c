@@ -14,13 +14,14 @@
 
 static char dir[] = "/tmp/test_clone.XXXXXX";
 
-/* In the directory, with a home and a git of the test's own. Its output goes to the file "said". */
+/* In the directory, with a home and a git of the test's own. Its output goes to a file there. */
 static int
-shell(const char *script)
+shell_to(const char *output, const char *script)
 {
 	auto_free char *path = xasprintf("%s/script", dir);
-	auto_free char *command = xasprintf(
-	    "cd %s && HOME=%s/home GIT_CONFIG_NOSYSTEM=1 sh -e %s >said 2>&1", dir, dir, path);
+	auto_free char *command =
+	    xasprintf("cd %s && HOME=%s/home GIT_CONFIG_NOSYSTEM=1 sh -e %s >%s 2>&1", dir, dir,
+	        path, output);
 	FILE *f = fopen(path, "we");
 
 	assert_non_null(f);
@@ -28,6 +29,7 @@ shell(const char *script)
 	int status = system(command); /* NOLINT(cert-env33-c): the shell is what is tested */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+#define shell(script) shell_to("out", script)
 #define MUST_SHELL(script) assert_int_equal(shell(script), 0)
 
 static int
@@ -55,7 +57,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	return shell("rm -rf home repo sub w said one three script") == 0 ? rmdir(dir) : -1;
+	return shell("rm -rf home repo sub w said out one three script") == 0 ? rmdir(dir) : -1;
 }
 
 static int
@@ -66,7 +68,7 @@ clone_with(const struct rundef_step *step, const char *environment)
 	                                  "export AGOLA_REPOSITORY_URL=file://%s/repo %s\n%s",
 	    dir, environment, script);
 
-	return shell(whole);
+	return shell_to("said", whole);
 }
 
 static void
@@ -121,7 +123,7 @@ a_key_is_set_up(void **state)
 
 	(void)state;
 	assert_int_equal(clone_with(&whole, with_key), 0);
-	MUST_SHELL("! grep -q private said\n"
+	MUST_SHELL("grep -q 'git clone' said; if grep -q private said; then exit 1; fi\n"
 	           "cd home/.ssh; test \"$(cat id_rsa)\" = 'the private key'\n"
 	           "test $(stat -c %a .) = 700; test $(stat -c %a id_rsa) = 600\n"
 	           "test $(stat -c %a known_hosts) = 600\n"
