@@ -1,13 +1,16 @@
 /*
  * Run definitions made at random: valid ones are accepted without an error, say what they were made
  * to say, and print to a text that parses to the same; spoilt ones are refused with a place inside
- * of the text, or accepted and then print as stably.
+ * of the text, or accepted and then print as stably. And what is accepted here is taken by the
+ * runservice as well.
  *
  * prop_definition [SEED]; the seed is printed with a failure.
  */
 #include "common/json.h"
 #include "common/mem.h"
+#include "gateway/run_spec.h"
 #include "rundef/print.h"
+#include "runservice/spec.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -246,7 +249,8 @@ task(struct buf *b, unsigned index, struct shape *shape)
 			buf_printf(b, ", depends: [task%u]", on);
 			break;
 		case 1:
-			buf_printf(b, ", depends: [{task%u: [on_failure, on_skipped]}]", on);
+			buf_printf(b, ", depends: [{task%u: [%s]}]", on,
+			    PICK("on_failure, on_skipped", "on_failed", "", "on_success, never"));
 			break;
 		default:
 			buf_printf(b, ", depends: [{task: task%u, conditions: []}]", on);
@@ -429,6 +433,35 @@ flat(struct buf *b, const struct rundef *d)
 	}
 }
 
+/* The runservice makes a run of it, with the same levels. */
+static void
+check_taken(const struct rundef_run *run, const char *from)
+{
+	static char group[] = "/user/u/branch/master", none[] = "";
+	const struct rundef_ref ref = {
+		.ref_type = "branch", .branch = "master", .tag = "", .ref = "refs/heads/master"
+	};
+	const struct gw_origin origin = { .group = group, .cache_group = none };
+	Millrace__RunSpec *spec = gw_run_spec_new(run, &origin, &ref, "");
+	char *graph_error = NULL;
+	struct rs_run made;
+	auto_err err = NULL;
+
+	if (rs_spec_to_run(&made, &graph_error, spec, &err) != 0)
+		die(err_msg(err), from, NULL);
+	if (graph_error)
+		die(graph_error, from, NULL);
+	if (made.ntasks != run->ntasks)
+		die("the runservice has another number of tasks", from, NULL);
+	for (size_t i = 0; i < made.ntasks; i++)
+		if (made.tasks[i].level != run->tasks[i].level ||
+		    made.tasks[i].nsteps != run->tasks[i].nsteps ||
+		    made.tasks[i].ndeps != run->tasks[i].ndepends)
+			die("the runservice has another graph", from, NULL);
+	rs_run_fini(&made);
+	millrace__run_spec__free_unpacked(spec, NULL);
+}
+
 static void
 check_stable(const struct rundef *d, const char *from)
 {
@@ -454,6 +487,8 @@ check_stable(const struct rundef *d, const char *from)
 		die("what is printed means something else", from, NULL);
 	rundef_diags_fini(&diags);
 	rundef_free(again);
+	for (size_t i = 0; i < d->nruns; i++)
+		check_taken(&d->runs[i], from);
 }
 
 static void
