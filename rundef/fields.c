@@ -478,9 +478,9 @@ read_pairs(struct rd *r, const struct rd_object *type, const struct yaml_node *n
 		}
 		size_t row = (size_t)(f - type->fields);
 		MUST(row < RD_FIELDS_MAX);
-		/* Of several spellings one counts. */
+		/* Of several spellings one counts. Null is as absent, but for a value. */
 		if (yaml_get(n, f->name) != pair->value || given[row] ||
-		    pair->value->type == YAML_NULL)
+		    (pair->value->type == YAML_NULL && f->read != rundef_read_value))
 			continue;
 		given[row] = pair->value;
 		size_t mark = rundef_enter_key(r, pair->key->text);

@@ -283,6 +283,8 @@ test_auth(void **state)
 	REFUSED(TASK("docker_registries_auth: {x: ~}"), 5, 30,
 	    "task \"t\": docker registries auth \"x\" is empty");
 	REFUSED(TASK("docker_registries_auth: {x: {username: 5}}"), 5, 44, "unknown value format");
+	REFUSED(TASK("docker_registries_auth: {x: {password: ~}}"), 5, 44, "unknown value format");
+	REFUSED(TASK("docker_registries_auth: {x: {auth: [a]}}"), 5, 40, "unknown value format");
 	WARNED(TASK("docker_registries_auth: {x: {type: foo}}"), 5, 40,
 	    "unknown registry auth type \"foo\"");
 }
