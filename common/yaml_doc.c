@@ -348,6 +348,7 @@ map_reserve(struct map_builder *m, size_t n)
 static void
 merge_from(struct map_builder *m, const struct yaml_node *key, const struct yaml_node *other)
 {
+	MUST(m->map->pairs != NULL); /* reserved */
 	for (size_t i = 0; i < other->n; i++) {
 		uint32_t *slot = slot_of(m, other->pairs[i].key->text);
 		const struct yaml_pair *had = *slot != 0 ? &m->map->pairs[*slot - 1] : NULL;

@@ -30,7 +30,7 @@ vars(struct vars *v, const char *text)
 
 	*v = (struct vars){ .n = 0 };
 	assert_true(strlen(text) < sizeof(v->text));
-	strcpy(v->text, text);
+	memcpy(v->text, text, strlen(text) + 1);
 	for (char *word; (word = strsep(&rest, " ")) != NULL && *word; v->n++) {
 		assert_true(v->n < VARS_MAX);
 		millrace__env_var__init(&v->vars[v->n]);
