@@ -57,6 +57,7 @@ write_json() {
 		done
 		echo "]"
 	} >"$OUT"
+	echo "written: ${OUT#"$PWD"/}"
 }
 trap stack_down EXIT
 trap 'exit 130' INT TERM
@@ -115,6 +116,21 @@ step_ms() {
 
 # --- rows ---
 
+# As large as a definition may be: 1 MiB, 10 000 tasks, each after the one before it. The processor time of the command line's whole life.
+bench_definition() {
+	local file i size times=() TIMEFORMAT='%3U %3S'
+	file=$(mktemp "$PWD/build/definition.XXXXXX.yml")
+	awk 'BEGIN { print "runs:\n- name: r\n  tasks:"
+		for (i = 0; i < 10000; i++) printf "  - {name: t%05d, runtime: {containers: [{image: a}]}, steps: [{run: make}]%s}\n", i,
+			i ? sprintf(", depends: [t%05d]", i - 1) : "" }' >"$file"
+	size=$(stat -c %s "$file")
+	awk -v n=$((1048576 - size)) 'BEGIN { printf "#"; while (--n > 0) printf "x" }' >>"$file"
+	for ((i = 0; i < ROUNDS * 3; i++)); do
+		times+=("$({ time "$MILLRACE_BUILD/bin/millrace" config check "$file" >/dev/null; } 2>&1 | awk '{ printf "%.1f", ($1 + $2) * 1000 }')")
+	done
+	rm -f "$file"
+	row definition ms "$(printf '%s\n' "${times[@]}" | median)" "" - "<= 200"
+}
 bench_memory() {
 	local part pid max kb
 	repo memory <<'YAML'
@@ -526,6 +542,14 @@ YAML
 }
 
 main() {
+	local head
+	head=$(printf '%-20s %12s %-8s %-34s %12s %9s   %-8s %s' row value unit baseline of ratio aim reached)
+	if [ "${T:-}" = definition ]; then # it needs no stack
+		echo "$head"
+		bench_definition
+		write_json
+		return
+	fi
 	stack_down
 	deploy/stack/up.sh >"$PWD/build/bench-up.log" 2>&1 || {
 		tail -n 20 "$PWD/build/bench-up.log"
@@ -535,7 +559,8 @@ main() {
 	# shellcheck source=/dev/null
 	. "$MILLRACE_HOME/env"
 	set +a
-	printf '%-20s %12s %-8s %-34s %12s %9s   %-8s %s\n' row value unit baseline of ratio aim reached
+	echo "$head"
+	if any_wanted definition; then bench_definition; fi
 	if any_wanted idle_memory; then bench_memory; fi
 	if any_wanted dispatch tasks tasks_batched history; then bench_runservice; fi
 	if any_wanted fleet; then bench_fleet; fi
@@ -546,6 +571,5 @@ main() {
 	if any_wanted api_list api_list_memory; then bench_list; fi
 	if any_wanted api_follow api_follow_memory; then bench_follow; fi
 	write_json
-	echo "written: ${OUT#"$PWD"/}"
 }
 main

@@ -2,8 +2,8 @@
  * A composer of our own over libyaml's events: it bounds the depth before libyaml's time in the
  * square of it is spent, knows explicit tags, lets an anchor be defined again, and reads the text
  * once. An alias is the same node again. Each node's weight is the number of nodes below it with
- * aliases expanded, added up as it closes and bounded, which refuses exponential documents in
- * linear time.
+ * aliases expanded. Their sum is bounded as they come, before mappings are merged, which refuses
+ * exponential documents in linear time.
  */
 #include "common/yaml_doc.h"
 
@@ -48,6 +48,7 @@ struct builder {
 	struct err **err;
 	struct frame frames[YAML_DEPTH_MAX + 1];
 	size_t depth;
+	uint64_t weight;        /* of all that was read, aliases expanded */
 	struct anchor *anchors; /* hashed by name */
 	size_t nanchors, cap;
 };
@@ -57,6 +58,16 @@ fail_at(struct builder *b, struct yaml_pos pos, const char *what)
 {
 	*b->pos = pos;
 	return err_set(b->err, ERR_INVALID, "%s", what);
+}
+
+/* Nodes that were read, before anything is made of them. */
+static int
+count(struct builder *b, struct yaml_pos pos, uint64_t nodes)
+{
+	b->weight += nodes;
+	return b->weight > YAML_NODES_MAX
+	           ? fail_at(b, pos, "too many nodes once aliases are expanded")
+	           : 0;
 }
 
 static struct yaml_pos
@@ -128,7 +139,7 @@ parse_float(double *out, const char *s)
 		return false;
 	char *end;
 	*out = strtod(s, &end);
-	return *end == '\0';
+	return *end == '\0' && !isinf(*out); /* what is too large stays a text */
 }
 
 static void
@@ -229,14 +240,13 @@ scalar(struct own **out, struct builder *b, const yaml_event_t *e)
 	if (memchr(text, '\0', len) != NULL)
 		return fail_at(b, n->pos, "text with a NUL byte");
 	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-	if (tag != NULL)
-		return resolve_tagged(b, n, tag);
 	n->type = YAML_STRING;
-	if (!n->quoted) {
+	if (tag == NULL && !n->quoted) {
 		resolve(n);
 		own->merge = strcmp(text, "<<") == 0;
 	}
-	return 0;
+	int rc = tag != NULL ? resolve_tagged(b, n, tag) : 0;
+	return rc != 0 ? rc : count(b, n->pos, 1);
 }
 
 /* --- anchors --- */
@@ -292,7 +302,7 @@ alias(struct own **out, struct builder *b, const yaml_event_t *e)
 	if (a->own->open)
 		return fail_at(b, a->own->node.pos, "an anchor contains itself");
 	*out = a->own;
-	return 0;
+	return count(b, pos_of(&e->start_mark), a->own->weight);
 }
 
 /* --- mappings --- */
@@ -323,45 +333,33 @@ slot_of(const struct map_builder *m, const char *key)
 	return &m->slots[i];
 }
 
-/* Makes room for further pairs. */
+/* Makes room for this many pairs, once. */
 static void
-map_reserve(struct map_builder *m, size_t more)
+map_reserve(struct map_builder *m, size_t n)
 {
-	size_t want = m->map->n + more;
-	m->map->pairs = xreallocarray(m->map->pairs, want + 1, sizeof(*m->map->pairs));
-	if (want * 2 < m->cap)
-		return;
-	while (m->cap <= want * 2)
-		m->cap = m->cap > 0 ? m->cap * 2 : 16;
-	free(m->slots);
+	m->map->pairs = xcalloc(n + 1, sizeof(*m->map->pairs));
+	for (m->cap = 16; m->cap <= n * 2;)
+		m->cap *= 2;
 	m->slots = xcalloc(m->cap, sizeof(*m->slots));
-	for (size_t i = 0; i < m->map->n; i++)
-		*slot_of(m, m->map->pairs[i].key->text) = (uint32_t)i + 1;
 }
 
-static bool
-stands_before(const struct yaml_node *a, const struct yaml_node *b)
-{
-	return a->pos.line < b->pos.line || (a->pos.line == b->pos.line && a->pos.col < b->pos.col);
-}
-
-/* Its own keys win, wherever they stand. */
+/* Of the mappings of one "<<" the first that has a key counts, over what stands above the "<<": so
+ * go-yaml reads it, and so every definition that there is. */
 static void
 merge_from(struct map_builder *m, const struct yaml_node *key, const struct yaml_node *other)
 {
-	map_reserve(m, other->n);
+	MUST(m->map->pairs != NULL); /* reserved */
 	for (size_t i = 0; i < other->n; i++) {
 		uint32_t *slot = slot_of(m, other->pairs[i].key->text);
-		if (*slot != 0) {
-			const struct yaml_pair *own = &m->map->pairs[*slot - 1];
-			if (!own->merged && m->map->before_merge == NULL &&
-			    stands_before(own->key, key))
-				m->map->before_merge = own->key;
+		const struct yaml_pair *had = *slot != 0 ? &m->map->pairs[*slot - 1] : NULL;
+		if (had && had->merged_by == key)
 			continue;
-		}
-		m->map->pairs[m->map->n] = other->pairs[i];
-		m->map->pairs[m->map->n++].merged = true;
-		*slot = (uint32_t)m->map->n;
+		if (had && !had->merged_by && m->map->before_merge == NULL)
+			m->map->before_merge = had->key;
+		if (!had)
+			*slot = (uint32_t)++m->map->n;
+		m->map->pairs[*slot - 1] = other->pairs[i];
+		m->map->pairs[*slot - 1].merged_by = key;
 	}
 }
 
@@ -375,14 +373,25 @@ merge(struct map_builder *m, struct builder *b, const struct yaml_node *key,
 	}
 	if (value->type != YAML_LIST)
 		return fail_at(
-		    b, m->map->pos, "a merge key \"<<\" needs a mapping or a list of mappings");
+		    b, key->pos, "a merge key \"<<\" needs a mapping or a list of mappings");
 	for (size_t i = 0; i < value->n; i++) {
 		if (value->items[i]->type != YAML_MAP)
-			return fail_at(
-			    b, m->map->pos, "a merge key \"<<\" needs mappings in its list");
+			return fail_at(b, value->items[i]->pos,
+			    "a merge key \"<<\" needs mappings in its list");
 		merge_from(m, key, value->items[i]);
 	}
 	return 0;
+}
+
+/* How many pairs it may bring at most. */
+static size_t
+merge_size(const struct yaml_node *value)
+{
+	size_t n = value->type == YAML_MAP ? value->n : 0;
+
+	for (size_t i = 0; value->type == YAML_LIST && i < value->n; i++)
+		n += value->items[i]->type == YAML_MAP ? value->items[i]->n : 0;
+	return n;
 }
 
 static void
@@ -391,31 +400,33 @@ put_pair(struct map_builder *m, struct yaml_node *key, struct yaml_node *value)
 	uint32_t *slot = slot_of(m, key->text);
 	if (*slot == 0)
 		*slot = (uint32_t)++m->map->n;
-	else if (m->map->duplicate == NULL)
+	else if (m->map->duplicate == NULL && !m->map->pairs[*slot - 1].merged_by)
 		m->map->duplicate = key;
 	m->map->pairs[*slot - 1] = (struct yaml_pair){ .key = key, .value = value };
 }
 
+/* The sizes are bounded: what is merged has been counted as nodes of the document. */
 static int
 close_pairs(struct map_builder *m, struct builder *b, const struct frame *f)
 {
-	map_reserve(m, f->n / 2);
-	for (size_t i = 0; i < f->n; i += 2) {
+	size_t most = f->n / 2;
+	int rc = 0;
+
+	for (size_t i = 0; i < f->n; i += 2)
+		if (f->items[i]->merge)
+			most += merge_size(&f->items[i + 1]->node);
+	map_reserve(m, most);
+	for (size_t i = 0; rc == 0 && i < f->n; i += 2) {
 		struct yaml_node *key = &f->items[i]->node;
 
 		if (key->type == YAML_LIST || key->type == YAML_MAP)
-			return fail_at(b, f->own->node.pos, "a mapping's key must be text");
-		if (!f->items[i]->merge)
+			rc = fail_at(b, key->pos, "a mapping's key must be text");
+		else if (f->items[i]->merge)
+			rc = merge(m, b, key, &f->items[i + 1]->node);
+		else
 			put_pair(m, key, &f->items[i + 1]->node);
 	}
-	for (size_t i = 0; i < f->n; i += 2) {
-		int rc = f->items[i]->merge
-		             ? merge(m, b, &f->items[i]->node, &f->items[i + 1]->node)
-		             : 0;
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+	return rc;
 }
 
 /* --- the composer --- */
@@ -424,8 +435,6 @@ close_pairs(struct map_builder *m, struct builder *b, const struct frame *f)
 static int
 place(struct builder *b, struct own *own)
 {
-	if (own->weight > YAML_NODES_MAX)
-		return fail_at(b, own->node.pos, "too many nodes once aliases are expanded");
 	if (b->depth == 0) {
 		b->doc->root = &own->node;
 		return 0;
@@ -451,7 +460,7 @@ open_collection(
 	own->open = true;
 	anchor_set(b, anchor, own);
 	b->frames[b->depth++] = (struct frame){ .own = own };
-	return 0;
+	return count(b, own->node.pos, 1);
 }
 
 static int

@@ -32,7 +32,7 @@ struct yaml_node;
 struct yaml_pair {
 	struct yaml_node *key; /* always a scalar */
 	struct yaml_node *value;
-	bool merged; /* came through "<<" */
+	const struct yaml_node *merged_by; /* the "<<" that it came through, or NULL */
 };
 
 struct yaml_node {
@@ -49,7 +49,7 @@ struct yaml_node {
 	struct yaml_pair *pairs;  /* YAML_MAP, in source order, duplicates already dropped */
 	size_t n;                 /* of items or pairs */
 	/* YAML_MAP, or NULL: first key that was given twice; first key before a "<<" that brings it
-	 * too. The key's own value counts, as YAML says; go-yaml takes the merged one. */
+	 * too, and whose value counts, as with go-yaml. YAML itself says that the own one does. */
 	const struct yaml_node *duplicate, *before_merge;
 };
 

@@ -29,15 +29,29 @@ conditions_read(struct rd *r, const struct yaml_node *n, struct rundef_depend *d
 	}
 }
 
+/* "{NAME: on_success}" means "{NAME: [on_success]}"; malloc'ed, or NULL. */
+static char *
+meant(const struct yaml_node *n)
+{
+	if (n->n != 1)
+		return NULL;
+	const char *key = n->pairs[0].key->text, *value = n->pairs[0].value->text;
+	for (const char *const *w = rundef_condition_words; value && *w; w++)
+		if (strcmp(*w, value) == 0)
+			return xasprintf("{%.60s: [%s]}", key, value);
+	static const char *const words[] = { "task", "conditions", NULL };
+	const char *nearest = rundef_nearest(key, words);
+	return nearest ? xstrdup(nearest) : NULL;
+}
+
 static void
 full_read(struct rd *r, const struct yaml_node *n, struct rundef_depend *d)
 {
 	const struct yaml_node *task = yaml_get(n, "task"), *conditions = yaml_get(n, "conditions");
 
 	if (!task || task->type == YAML_NULL) {
-		static const char *const words[] = { "task", "conditions", NULL };
-		rundef_report(r, RUNDEF_ERROR, n->pos,
-		    n->n == 1 ? rundef_nearest(n->pairs[0].key->text, words) : NULL,
+		auto_free char *hint = meant(n);
+		rundef_report(r, RUNDEF_ERROR, n->pos, hint,
 		    "unsupported depend entry: it names no task; write a task's name, or a mapping "
 		    "with task and conditions");
 		return;

@@ -63,11 +63,17 @@ rundef_diags_fini(struct rundef_diags *d)
 	*d = (struct rundef_diags){ 0 };
 }
 
+bool
+rundef_diags_full(const struct rundef_diags *d)
+{
+	return d->n == RUNDEF_DIAGS_MAX;
+}
+
 /* Where the next one goes; errors push out warnings when the list is full. */
 static struct rundef_diag *
 diag_slot(struct rundef_diags *d, enum rundef_severity severity)
 {
-	if (d->n < RUNDEF_DIAGS_MAX) {
+	if (!rundef_diags_full(d)) {
 		if (!d->list)
 			d->list = xcalloc(RUNDEF_DIAGS_MAX, sizeof(*d->list));
 		return &d->list[d->n++];
@@ -109,6 +115,10 @@ reportv(struct rd *r, enum rundef_severity severity, struct yaml_pos pos, const 
 	r->refused += severity == RUNDEF_ERROR;
 	if (r->exhausted) /* what is read now is not what is written */
 		return;
+	if (severity == RUNDEF_WARNING && !r->repeat && rundef_diags_full(r->diags)) {
+		r->diags->dropped++;
+		return;
+	}
 	if (r->task)
 		buf_printf(&text, "task \"%s\": ", r->task);
 	else if (r->run)
@@ -239,6 +249,24 @@ distance(const char *a, size_t na, const char *b, size_t nb)
 	return rows[na % 3][nb];
 }
 
+/* The only word that begins with it or has it in its middle: env for environment. */
+static const char *
+shortened(const char *given, size_t ngiven, const char *const *words)
+{
+	const char *only = NULL;
+
+	for (; *words; words++) {
+		const char *at = strcasestr(*words, given);
+
+		if (!at || ngiven < (at == *words ? 3 : 5))
+			continue;
+		if (only)
+			return NULL;
+		only = *words;
+	}
+	return only;
+}
+
 const char *
 rundef_nearest(const char *given, const char *const *words)
 {
@@ -248,15 +276,15 @@ rundef_nearest(const char *given, const char *const *words)
 
 	if (ngiven > NEAR_LEN_MAX || ngiven < 2)
 		return NULL;
-	for (; *words; words++) {
-		size_t n = strlen(*words);
+	for (const char *const *w = words; *w; w++) {
+		size_t n = strlen(*w);
 		if (n > NEAR_LEN_MAX)
 			continue;
-		size_t d = distance(given, ngiven, *words, n);
+		size_t d = distance(given, ngiven, *w, n);
 		if (d < best_distance) {
-			best = *words;
+			best = *w;
 			best_distance = d;
 		}
 	}
-	return best;
+	return best ? best : shortened(given, ngiven, words);
 }

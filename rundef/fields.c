@@ -278,6 +278,16 @@ read_integer(struct rd *r, const struct rd_field *f, const struct yaml_node *n, 
 		    r, n->pos, "expected a whole number, found %s", yaml_type_name(n->type));
 }
 
+static bool
+fits(struct rd *r, const struct rd_field *f, const struct yaml_node *n)
+{
+	if (!f->max || n->type != YAML_LIST || n->n <= (size_t)f->max)
+		return true;
+	rundef_error(r, n->pos, "too many %s: %zu, at most %lld are possible", f->name, n->n,
+	    (long long)f->max);
+	return false;
+}
+
 static void
 read_objects(struct rd *r, const struct rd_field *f, const struct yaml_node *n, char *obj)
 {
@@ -289,7 +299,7 @@ read_objects(struct rd *r, const struct rd_field *f, const struct yaml_node *n, 
 		    n->type == YAML_MAP ? ": begin each entry with \"- \"" : "");
 		return;
 	}
-	char *list = rundef_array(r, n->pos, n->n, type->size);
+	char *list = fits(r, f, n) ? rundef_array(r, n->pos, n->n, type->size) : NULL;
 	if (!list)
 		return;
 	*(void **)(void *)(obj + f->at) = list;
@@ -330,8 +340,9 @@ read_field(struct rd *r, const struct rd_object *type, const struct rd_field *f,
 		rundef_read_duration(r, n, at);
 		break;
 	case RD_TEXTS:
-		(void)rundef_read_texts(
-		    r, n, type->strict_text, "texts", at, (size_t *)(void *)(obj + f->count_at));
+		if (fits(r, f, n))
+			(void)rundef_read_texts(r, n, type->strict_text, "texts", at,
+			    (size_t *)(void *)(obj + f->count_at));
 		break;
 	case RD_OBJECT:
 		rundef_read_object(r, f->object, n, at, NULL);
@@ -367,8 +378,10 @@ unknown_key(struct rd *r, const struct rd_object *type, const struct rd_field *f
 	const char *names[RD_FIELDS_MAX + 1];
 	size_t n = 0;
 
-	/* Keys that begin with "x-" or a dot hold anchors, by custom. */
-	if (!f && (strncmp(key->text, "x-", 2) == 0 || key->text[0] == '.'))
+	/* Keys that begin with "x-" or a dot hold anchors, by custom; editors look for "$schema".
+	 */
+	if (!f && (strncmp(key->text, "x-", 2) == 0 || key->text[0] == '.' ||
+	              strcmp(key->text, "$schema") == 0))
 		return;
 	size_t mark = rundef_enter_key(r, key->text);
 	for (const struct rd_field *k = type->fields; k->name && n < RD_FIELDS_MAX; k++)
@@ -381,7 +394,8 @@ unknown_key(struct rd *r, const struct rd_object *type, const struct rd_field *f
 		    "of the file",
 		    key->text, type->noun);
 	else
-		rundef_report(r, RUNDEF_WARNING, key->pos, rundef_nearest(key->text, names),
+		rundef_report(r, RUNDEF_WARNING, key->pos,
+		    rundef_diags_full(r->diags) ? NULL : rundef_nearest(key->text, names),
 		    "unknown key \"%.60s\" in a %s is ignored", key->text, type->noun);
 	rundef_leave(r, mark);
 }
@@ -458,9 +472,9 @@ read_pairs(struct rd *r, const struct rd_object *type, const struct yaml_node *n
 		}
 		size_t row = (size_t)(f - type->fields);
 		MUST(row < RD_FIELDS_MAX);
-		/* Of several spellings one counts. */
+		/* Of several spellings one counts. Null is as absent, but for a value. */
 		if (yaml_get(n, f->name) != pair->value || given[row] ||
-		    pair->value->type == YAML_NULL)
+		    (pair->value->type == YAML_NULL && f->read != rundef_read_value))
 			continue;
 		given[row] = pair->value;
 		size_t mark = rundef_enter_key(r, pair->key->text);
@@ -491,8 +505,7 @@ rundef_warn_keys(struct rd *r, const struct yaml_node *map)
 	if (map->before_merge) {
 		size_t mark = rundef_enter_key(r, map->before_merge->text);
 		rundef_warn(r, map->before_merge->pos,
-		    "the key \"%.60s\" counts here, but Agola takes the value of the \"<<\" "
-		    "below it: "
+		    "the value of the key \"%.60s\" is replaced by that of the \"<<\" below it: "
 		    "put \"<<\" first",
 		    map->before_merge->text);
 		rundef_leave(r, mark);

@@ -277,6 +277,7 @@ step(struct rundef_out *o, const struct rundef_step *s)
 	environment(o, &s->environment);
 	text(o, "working_dir", s->working_dir);
 	text(o, "shell", s->shell);
+	text(o, "user", s->user);
 	if (s->type == RUNDEF_RUN)
 		flag(o, "tty", s->tty, true);
 	text(o, "key", s->key);

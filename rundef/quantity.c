@@ -153,10 +153,10 @@ rundef_cpu_parse(uint64_t *milli, const char *text, struct err **err)
 {
 	int rc = parse(milli, text, 3, err);
 
-	if (rc == 0 && (*milli == 0 || *milli > RUNDEF_CPU_MAX))
+	if (rc == 0 && (*milli < RUNDEF_CPU_MIN || *milli > RUNDEF_CPU_MAX))
 		rc = err_set(err, ERR_INVALID,
-		    "invalid cpu \"%.60s\": it must be more than 0 and at most %d", text,
-		    RUNDEF_CPU_MAX / 1000);
+		    "invalid cpu \"%.60s\": it must be at least %dm and at most %d", text,
+		    RUNDEF_CPU_MIN, RUNDEF_CPU_MAX / 1000);
 	return rc;
 }
 

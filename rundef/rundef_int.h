@@ -16,9 +16,16 @@
 #include "rundef.h"
 
 #define RUNDEF_MODEL_MAX (64u << 20) /* bytes of the model: aliases can multiply a small text */
-#define RUNDEF_TASKS_MAX 10000       /* tasks of one run */
-#define RUNDEF_MESSAGE_MAX 600       /* bytes of one message, the rest is cut */
+/* What the runservice and the executors take at most. */
+#define RUNDEF_RUNS_MAX 1000      /* of one file */
+#define RUNDEF_TASKS_MAX 10000    /* of one run */
+#define RUNDEF_STEPS_MAX 1000     /* of one task, with those of post */
+#define RUNDEF_CONTAINERS_MAX 64  /* of one task */
+#define RUNDEF_CACHE_KEYS_MAX 100 /* of one restore_cache */
+#define RUNDEF_LABELS_MAX 1023    /* bytes of the labels of one task, with a byte more for each */
+#define RUNDEF_MESSAGE_MAX 600    /* bytes of one message, the rest is cut */
 #define RUNDEF_RETRIES_MAX 10
+#define RUNDEF_CPU_MIN 10            /* thousandths; the kernel knows no smaller share */
 #define RUNDEF_CPU_MAX 1000000       /* thousandths of a processor */
 #define RUNDEF_MEMORY_MIN (6u << 20) /* bytes: an engine starts no container in less */
 #define RUNDEF_MATRIX_AXES_MAX 10
@@ -55,6 +62,8 @@ void rundef_warn(struct rd *r, struct yaml_pos pos, const char *fmt, ...) PRINTF
 void rundef_report(struct rd *r, enum rundef_severity severity, struct yaml_pos pos,
     const char *hint, const char *fmt, ...) PRINTF(5, 6);
 /* Source order; to be called once at the end. */
+/* No room: a further warning is only counted. */
+bool rundef_diags_full(const struct rundef_diags *d);
 void rundef_diags_sort(struct rundef_diags *d);
 /* The word nearest to given, NULL when none is near. words ends with NULL. */
 const char *rundef_nearest(const char *given, const char *const *words);
@@ -99,7 +108,7 @@ struct rd_field {
 	const char *const *words; /* RD_TEXT: the allowed ones, NULL = any */
 	bool words_warn;          /* another word is a warning only */
 	const char *words_what;   /* "arch" in "invalid arch" */
-	int64_t min, max;         /* RD_INTEGER; both 0 = any */
+	int64_t min, max;         /* RD_INTEGER; both 0 = any. RD_TEXTS, RD_OBJECTS: max entries */
 	const struct rd_object *object;
 	const char *shape; /* RD_CUSTOM, RD_NOTED: a definition of schema.c; NULL: by words */
 	void (*read)(struct rd *r, const struct yaml_node *n, void *at);

@@ -198,7 +198,7 @@ members(struct rundef_out *o, const struct rd_object *type, const char *type_wor
 		field(o, type, f);
 	rundef_out_close(o, '}');
 	if (type == &rundef_top_object) /* these hold anchors */
-		raw(o, "patternProperties", "{\"^(x-|[.])\": {}}");
+		raw(o, "patternProperties", "{\"^(x-|[.]|[$]schema$)\": {}}");
 	rundef_out_open(o, "required", '[');
 	if (type_word)
 		text(o, NULL, "type");

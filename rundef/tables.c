@@ -254,6 +254,7 @@ static const struct rd_field runtime_fields[] = {
 	    .at = AT(containers),
 	    .count_at = AT(ncontainers),
 	    .object = &container_object,
+	    .max = RUNDEF_CONTAINERS_MAX,
 	    .required = true,
 	    .missing = "the runtime needs at least one container",
 	    .doc = "the first runs the steps" },
@@ -302,6 +303,9 @@ task_check(struct rd *r, const struct yaml_node *map, void *obj)
 	struct src_task *t = obj;
 
 	name_check(r, map, t->name, "task");
+	if (t->steps.n + t->post.n > RUNDEF_STEPS_MAX)
+		rundef_error(r, map->pos, "too many steps: %zu, at most %d are possible",
+		    t->steps.n + t->post.n, RUNDEF_STEPS_MAX);
 	/* Empty ones become the default as absent ones do. */
 	if (t->working_dir && !*t->working_dir) {
 		free(t->working_dir);
@@ -523,6 +527,7 @@ static const struct rd_field top_fields[] = {
 	    .required = true,
 	    .missing = "no runs defined",
 	    .object = &run_object,
+	    .max = RUNDEF_RUNS_MAX,
 	    .doc = "what to run" },
 	{ .name = "docker_registries_auth",
 	    .kind = RD_CUSTOM,

@@ -202,6 +202,15 @@ rundef_read_auths(struct rd *r, const struct yaml_node *n, void *at)
 	a->n = drop ? kept : a->n;
 }
 
+static bool
+is_one_line(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return false;
+	return true;
+}
+
 /* What an executor must carry: names and texts. */
 void
 rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
@@ -210,6 +219,8 @@ rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
 
 	if (!expect_map(r, n, "labels"))
 		return;
+	size_t bytes = 0;
+
 	p->list = rundef_array(r, n->pos, n->n, sizeof(*p->list));
 	for (size_t i = 0; p->list && i < n->n; i++) {
 		const struct yaml_node *key = n->pairs[i].key;
@@ -219,13 +230,18 @@ rundef_read_labels(struct rd *r, const struct yaml_node *n, void *at)
 
 		if (pair.name && !*pair.name)
 			rundef_error(r, key->pos, "a label needs a name");
-		if ((pair.name && strpbrk(pair.name, "=\n")) ||
-		    (pair.value && strchr(pair.value, '\n')))
+		if ((pair.name && (strchr(pair.name, '=') || !is_one_line(pair.name))) ||
+		    (pair.value && !is_one_line(pair.value)))
 			rundef_error(r, key->pos,
 			    "a label is a name without \"=\" and a text, both of one line");
+		bytes += pair.name ? strlen(pair.name) + 1 : 0;
+		bytes += pair.value ? strlen(pair.value) + 1 : 0;
 		p->list[p->n++] = pair;
 		rundef_leave(r, mark);
 	}
+	if (bytes > RUNDEF_LABELS_MAX)
+		rundef_error(r, n->pos, "labels of %zu bytes, at most %d are possible", bytes,
+		    RUNDEF_LABELS_MAX);
 }
 
 void

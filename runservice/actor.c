@@ -45,7 +45,7 @@ store_effect(struct rs_tx *tx, const struct rs_run *run, const struct rs_effect 
 {
 	struct rs_task *t = e->task == RS_NO_TASK ? NULL : &run->tasks[e->task];
 	if (e->fx & RS_FX_EVENT)
-		rs_write_event(tx->writes, run);
+		rs_write_event(tx->writes, run, e->phase, e->result);
 	if (t && (e->fx & RS_FX_OFFER))
 		rs_write_attempt_offer(tx->writes, run->id, t);
 	if (t && (e->fx & RS_FX_LEASE))

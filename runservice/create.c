@@ -54,7 +54,7 @@ born_broken(struct rs_tx *tx, struct rs_run *run, const Millrace__RunSpec *spec)
 	millrace__run_state__free_unpacked(state, NULL);
 	rs_write_definition(tx->writes, run->id, packed_spec, spec_len);
 	rs_write_run_over(tx->writes, run, packed, len);
-	rs_write_event(tx->writes, run);
+	rs_write_event(tx->writes, run, run->phase, run->result);
 }
 
 /* Queued, and running at once when its group is free. Takes *run over. */
@@ -74,7 +74,7 @@ enqueue(uint64_t *number, struct rs_tx *tx, struct rs_run *run, const Millrace__
 	*number = run->number;
 	auto_free void *packed = rs_pack(&len, spec);
 	rs_write_definition(tx->writes, run->id, packed, len);
-	rs_write_event(tx->writes, run);
+	rs_write_event(tx->writes, run, run->phase, run->result);
 	struct rs_kept_run *kept = rs_kept_add(tx->kept, run, packed, len);
 	kept->dirty = kept->changed = true;
 	if (*g->running) {
@@ -314,6 +314,22 @@ load_old(struct create *c, struct rs_run *old, Millrace__RunSpec **spec, struct 
 	return rc;
 }
 
+/* Every task that is recreated gets a new id. */
+static void
+rename_tasks(Millrace__RunSpec *spec, const struct rs_run *old, const bool *recreate)
+{
+	auto_free struct id *fresh = xcalloc(old->ntasks + 1, sizeof(*fresh));
+	struct rs_map ids = { 0 };
+	for (size_t i = 0; i < old->ntasks; i++) {
+		if (!recreate[i])
+			continue;
+		fresh[i] = id_new();
+		rs_map_put(&ids, old->tasks[i].id, fresh[i].s);
+	}
+	rs_spec_rename(spec, &ids);
+	rs_map_fini(&ids);
+}
+
 static int
 make_again(struct create *c, const struct rs_run *old, Millrace__RunSpec *spec, struct err **err)
 {
@@ -324,10 +340,7 @@ make_again(struct create *c, const struct rs_run *old, Millrace__RunSpec *spec, 
 		return err_set(err, ERR_CONFLICT, "not possible: the run is %s, its result %s",
 		    rs_phase_name(old->phase), rs_result_name(old->result));
 	rs_run_restart_plan(recreate, old, c->from_failed);
-	for (size_t i = 0; i < old->ntasks; i++) {
-		if (recreate[i])
-			rs_spec_rename(spec, old->tasks[i].id, id_new().s);
-	}
+	rename_tasks(spec, old, recreate);
 	int rc = rs_spec_to_run(&run, &graph_error, spec, err);
 	if (rc == 0 && graph_error) {
 		err_set(err, ERR_INTERNAL, "stored definition is broken: %s", graph_error);
@@ -341,8 +354,8 @@ make_again(struct create *c, const struct rs_run *old, Millrace__RunSpec *spec, 
 	memcpy(run.id, id.s, sizeof(run.id));
 	run.enqueue_ms = c->tx->now_ms;
 	for (size_t i = 0; i < old->ntasks; i++) {
-		size_t at = rs_run_find_task(&run, old->tasks[i].id);
-		if (!recreate[i] && at != RS_NO_TASK)
+		size_t at = recreate[i] ? RS_NO_TASK : rs_run_find_task(&run, old->tasks[i].id);
+		if (at != RS_NO_TASK)
 			keep_task(&run.tasks[at], &old->tasks[i]);
 	}
 	rc = rs_store_variables_copy(c->tx->db, old->id, run.id, err);

@@ -8,7 +8,7 @@
 #include "gateway.pb-c.h"
 #include "runservice/runservice.h"
 
-#define RS_CREATE_RUNS_MAX 100
+#define RS_CREATE_RUNS_MAX 1000
 
 /* Takes req over. */
 void rs_create(struct rs *rs, struct rpc_call *call, Millrace__RunCreateRequest *req);

@@ -430,7 +430,12 @@ apply_run(struct rs_run *run, const struct rs_rule *r, int64_t now_ms)
 	if (r->fx & RS_FX_STOPPING)
 		run->stop = true;
 	run->changed = true;
+	size_t n = run->neffects;
 	effect(run, r->fx & (RS_FX_EVENT | RS_FX_NEXT), RS_NO_TASK, 0, 0);
+	if (run->neffects > n) {
+		run->effects[n].phase = run->phase;
+		run->effects[n].result = run->result;
+	}
 }
 
 /* Events that follow from the graph; false when no rule allows them. */

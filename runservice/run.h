@@ -152,6 +152,8 @@ struct rs_task {
 #define RS_FX_RETRY 0x4000u    /* the try is over and kept as it was, the next one waits */
 
 struct rs_effect {
+	enum rs_phase phase; /* RS_FX_EVENT: what the run was then */
+	enum rs_result result;
 	unsigned fx;
 	size_t task;    /* RS_NO_TASK: of the run */
 	uint64_t fence; /* the attempt an RS_FX_CLOSE, _OFFER, _LEASE or _TELL_STOP is about */

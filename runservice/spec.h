@@ -6,9 +6,11 @@
 
 #include "common/err.h"
 #include "run.pb-c.h"
+#include "runservice/map.h"
 #include "runservice/run.h"
 
-#define RS_SPEC_TASKS_MAX 1000
+/* Those of rundef.h: what "config check" accepts is not refused here. */
+#define RS_SPEC_TASKS_MAX 10000
 #define RS_SPEC_STEPS_MAX 1000
 #define RS_SPEC_GROUP_MAX 1024
 
@@ -24,7 +26,7 @@ const Millrace__TaskSpec *rs_spec_task(const Millrace__RunSpec *spec, const char
 int rs_spec_each_value(Millrace__TaskSpec *t,
     int (*fn)(Millrace__Value *v, void *arg, struct err **err), void *arg,
     struct err **err) MUSTCHECK;
-/* Renames a task everywhere. */
-void rs_spec_rename(Millrace__RunSpec *spec, const char *from, const char *to);
+/* Renames tasks everywhere: ids is from an old id to a new one, a char *. */
+void rs_spec_rename(Millrace__RunSpec *spec, const struct rs_map *ids);
 
 #endif

@@ -397,10 +397,11 @@ rs_write_request(struct rs_writes *w, const char *id, const void *answer, size_t
 }
 
 void
-rs_write_event(struct rs_writes *w, const struct rs_run *run)
+rs_write_event(
+    struct rs_writes *w, const struct rs_run *run, enum rs_phase phase, enum rs_result result)
 {
 	ADD(w, W_EVENT, DB_TEXT(run->id), DB_TEXT(run->owner), DB_I64((int64_t)run->number),
-	    DB_TEXT(rs_phase_name(run->phase)), DB_TEXT(rs_result_name(run->result)));
+	    DB_TEXT(rs_phase_name(phase)), DB_TEXT(rs_result_name(result)));
 }
 
 /* --- attempts --- */

@@ -33,7 +33,9 @@ void rs_write_counter(struct rs_writes *w, const char *owner, int64_t last);
 /* Refused with ERR_CONFLICT, the whole flush, when the request is known. */
 void rs_write_request(struct rs_writes *w, const char *id, const void *answer, size_t len);
 /* The outbox. */
-void rs_write_event(struct rs_writes *w, const struct rs_run *run);
+/* The run's phase or result became these. */
+void rs_write_event(
+    struct rs_writes *w, const struct rs_run *run, enum rs_phase phase, enum rs_result result);
 
 /* The newest attempt of t is offered. */
 void rs_write_attempt_offer(struct rs_writes *w, const char *run_id, const struct rs_task *t);

@@ -1,14 +1,17 @@
 /*
  * JSON that a JSON parser takes is read by the YAML parser as the same, as far as both languages
  * agree: plain ASCII, no key twice, no escape that YAML does not have. (That parser's lines are
- * reached by fuzz_yaml.)
+ * reached by fuzz_yaml.) And what our own reader of JSON takes, it finds again member by member,
+ * and prints so that it reads the same. covers: common/json.c
  */
 #include "fuzz.h"
 
 #include "common/json.h"
+#include "common/mem.h"
 #include "common/yaml_doc.h"
 
 #include <math.h>
+#include <string.h>
 
 static bool
 agreed(const uint8_t *p, size_t n)
@@ -89,6 +92,49 @@ same(const json_t *j, const struct yaml_node *n)
 	return false;
 }
 
+static void
+members(const json_t *j)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)j, key, value)
+	{
+		auto_free char *other = xstrdup(key);
+
+		FUZZ_MUST(json_member(j, key) == (json_is_null(value) ? NULL : value));
+		FUZZ_MUST(json_text(j, key) == json_string_value(value));
+		FUZZ_MUST(json_int(j, key, -7) ==
+		          (json_is_integer(value) ? json_integer_value(value) : -7));
+		FUZZ_MUST(json_flag(j, key, true) == !json_is_false(value));
+		/* Another spelling finds it, or one that reads alike. */
+		for (char *c = other; *c; c++)
+			*c = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+		FUZZ_MUST(json_is_null(value) || json_object_size(j) > 1 ||
+		          json_member(j, other) == value);
+	}
+}
+
+static void
+own_reader(const uint8_t *p, size_t n)
+{
+	auto_json *j = NULL;
+	auto_json *again = NULL;
+	auto_json *list = json_array();
+	auto_err err = NULL;
+
+	if (json_parse(&j, p, n, &err) != 0) {
+		FUZZ_MUST(j == NULL && err != NULL);
+		return;
+	}
+	auto_free char *text = json_print(j);
+	FUZZ_MUST(json_parse(&again, text, strlen(text), NULL) == 0 && json_equal(j, again));
+	members(j);
+	for (size_t i = 0; i < 3; i++)
+		json_append_max(list, 2, json_incref(j));
+	FUZZ_MUST(json_array_size(list) == 2);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -96,6 +142,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct yaml_pos pos = { 0, 0 };
 	auto_err err = NULL;
 
+	own_reader(p, n);
 	if (n > 500 || !agreed(p, n) || writes_surrogates(p, n))
 		return 0;
 	json_t *j = json_loadb((const char *)p, n, JSON_REJECT_DUPLICATES, NULL);

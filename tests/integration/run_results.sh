@@ -127,10 +127,14 @@ runs:
         steps:
           - run: {name: ignores, tty: false, command: "trap '' TERM; echo up; sleep 600; echo never"}
           - run: echo never
+      - name: next
+        runtime: {containers: [{image: busybox}]}
+        depends: [slow]
 YAML
 tap_is "a run that takes too long fails" "$RUN_STATUS" 1
 tap_is "its task is failed and timed out" "$(task_field "$RUN" slow '"\(.status) \(.timedout)"')" "failed true"
 tap_is "so is its step; the next does not start" "$(task_field "$RUN" slow '[.steps[].phase] | join(" ")')" "failed notstarted"
+tap_is "what waited for it is skipped, and has not timed out" "$(task_field "$RUN" next '"\(.status) \(.timedout)"')" "skipped false"
 tap_is "its log is kept" "$(step_log "$RUN" slow 0)" up
 
 leftovers_check "nothing is left behind after success, failure, stop and timeout"

@@ -41,7 +41,9 @@ runs:
         runtime: {containers: [{image: debian:bookworm, user: "1:1"}]}
         user: nobody
         working_dir: /tmp/of/nobody
-        steps: [{run: {name: who, tty: false, command: id -u; stat -c %U /tmp/of/nobody}}]
+        steps:
+          - run: {name: who, tty: false, command: id -u; stat -c %U /tmp/of/nobody}
+          - run: {name: the step's own, user: daemon, tty: false, command: id -un}
       - name: user by id
         runtime: {containers: [{image: busybox}]}
         user: "1234:5678"
@@ -70,6 +72,7 @@ tap_is "standard input is at its end" "$(log 8)" "0
 read"
 tap_is "a task's user by name, who owns the working directory" "$(step_log "$RUN" user 0)" "65534
 nobody"
+tap_is "a user of the step's own" "$(step_log "$RUN" user 1)" daemon
 tap_is "a user and group by number" "$(step_log "$RUN" "user by id" 0)" "1234
 5678"
 tap_is "a container's user" "$(step_log "$RUN" "user of container" 0)" 65534

@@ -1,13 +1,16 @@
 /*
  * Run definitions made at random: valid ones are accepted without an error, say what they were made
  * to say, and print to a text that parses to the same; spoilt ones are refused with a place inside
- * of the text, or accepted and then print as stably.
+ * of the text, or accepted and then print as stably. And what is accepted here is taken by the
+ * runservice as well.
  *
  * prop_definition [SEED]; the seed is printed with a failure.
  */
 #include "common/json.h"
 #include "common/mem.h"
+#include "gateway/run_spec.h"
 #include "rundef/print.h"
+#include "runservice/spec.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +53,7 @@ die(const char *what, const char *text, const struct rundef_diags *d)
 /* --- valid definitions, in flow style: every value can be written in several ways --- */
 
 static bool v1;
+static bool anchors; /* *box and *steps can be used */
 
 /* Any text, quoted in one of two ways. */
 static void
@@ -150,7 +154,8 @@ step_fields(struct buf *b, unsigned type)
 		buf_printf(
 		    b, "command: %s", PICK("make", "\"a\\nb\"", "'x y'", "\"\xe2\x82\xac\""));
 		buf_puts(b, ", name: nn, tty: ");
-		buf_puts(b, PICK("true", "no"));
+		buf_puts(
+		    b, PICK("true", "no", "no, user: root", "true, shell: sh, working_dir: /w"));
 		environment(b);
 		break;
 	case 2:
@@ -179,6 +184,10 @@ steps(struct buf *b, const char *key)
 		"restore_workspace", "save_cache", "restore_cache" };
 	unsigned n = any(5);
 
+	if (anchors && CHANCE(4)) {
+		buf_printf(b, ", %s: *steps", key);
+		return;
+	}
 	buf_printf(b, ", %s: [", key);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned type = any(6);
@@ -202,6 +211,11 @@ steps(struct buf *b, const char *key)
 static void
 container(struct buf *b)
 {
+	if (anchors && CHANCE(4)) {
+		buf_puts(b, PICK("*box", "{<<: *box, user: own}", "{user: replaced, <<: *box}",
+		                "{<<: [*box, {image: x, entrypoint: sh}], <<: {user: last}}"));
+		return;
+	}
 	buf_printf(b, "{image: %s", PICK("busybox", "'a:1'", "1.5", "r.example.com/x@sha256:0"));
 	if (CHANCE(3))
 		buf_puts(b, ", privileged: yes, user: 1000");
@@ -235,7 +249,8 @@ task(struct buf *b, unsigned index, struct shape *shape)
 			buf_printf(b, ", depends: [task%u]", on);
 			break;
 		case 1:
-			buf_printf(b, ", depends: [{task%u: [on_failure, on_skipped]}]", on);
+			buf_printf(b, ", depends: [{task%u: [%s]}]", on,
+			    PICK("on_failure, on_skipped", "on_failed", "", "on_success, never"));
 			break;
 		default:
 			buf_printf(b, ", depends: [{task: task%u, conditions: []}]", on);
@@ -287,6 +302,10 @@ definition(struct buf *b, struct shape *shape)
 	if (CHANCE(4))
 		buf_printf(b, "task_timeout_interval: %s\n", duration());
 	buf_puts(b, PICK("", "x-anchor: &a {b: c}\n", "# comment\n"));
+	anchors = CHANCE(2);
+	if (anchors)
+		buf_puts(b, "x-box: &box {image: busybox, user: u, environment: {V: v}}\n"
+		            "x-steps: &steps [{run: make}, {clone: {depth: 1}}]\n");
 	buf_puts(b, "runs:\n");
 	for (unsigned i = 0; i < nruns; i++) {
 		unsigned ntasks = any(6);
@@ -351,10 +370,10 @@ flat_when(struct buf *b, const struct rundef_when *w)
 static void
 flat_step(struct buf *b, const struct rundef_step *s)
 {
-	buf_printf(b, "step %u %u %d %lld %lld %s %lld %d %s %s %s %d %s %s ", s->type, s->run_if,
-	    s->post, (long long)s->retries, (long long)s->timeout_ns, s->name, (long long)s->depth,
-	    s->recurse_submodules, s->command, s->working_dir, s->shell, s->tty, s->dest_dir,
-	    s->key);
+	buf_printf(b, "step %u %u %d %lld %lld %s %lld %d %s %s %s %s %d %s %s ", s->type,
+	    s->run_if, s->post, (long long)s->retries, (long long)s->timeout_ns, s->name,
+	    (long long)s->depth, s->recurse_submodules, s->command, s->working_dir, s->shell,
+	    s->user, s->tty, s->dest_dir, s->key);
 	flat_envs(b, &s->environment);
 	flat_texts(b, s->keys, s->nkeys);
 	for (size_t i = 0; i < s->ncontents; i++) {
@@ -414,6 +433,35 @@ flat(struct buf *b, const struct rundef *d)
 	}
 }
 
+/* The runservice makes a run of it, with the same levels. */
+static void
+check_taken(const struct rundef_run *run, const char *from)
+{
+	static char group[] = "/user/u/branch/master", none[] = "";
+	const struct rundef_ref ref = {
+		.ref_type = "branch", .branch = "master", .tag = "", .ref = "refs/heads/master"
+	};
+	const struct gw_origin origin = { .group = group, .cache_group = none };
+	Millrace__RunSpec *spec = gw_run_spec_new(run, &origin, &ref, "");
+	char *graph_error = NULL;
+	struct rs_run made;
+	auto_err err = NULL;
+
+	if (rs_spec_to_run(&made, &graph_error, spec, &err) != 0)
+		die(err_msg(err), from, NULL);
+	if (graph_error)
+		die(graph_error, from, NULL);
+	if (made.ntasks != run->ntasks)
+		die("the runservice has another number of tasks", from, NULL);
+	for (size_t i = 0; i < made.ntasks; i++)
+		if (made.tasks[i].level != run->tasks[i].level ||
+		    made.tasks[i].nsteps != run->tasks[i].nsteps ||
+		    made.tasks[i].ndeps != run->tasks[i].ndepends)
+			die("the runservice has another graph", from, NULL);
+	rs_run_fini(&made);
+	millrace__run_spec__free_unpacked(spec, NULL);
+}
+
 static void
 check_stable(const struct rundef *d, const char *from)
 {
@@ -439,6 +487,8 @@ check_stable(const struct rundef *d, const char *from)
 		die("what is printed means something else", from, NULL);
 	rundef_diags_fini(&diags);
 	rundef_free(again);
+	for (size_t i = 0; i < d->nruns; i++)
+		check_taken(&d->runs[i], from);
 }
 
 static void

@@ -323,6 +323,26 @@ compare(const struct rs_run *r, const struct model *m)
 	return NULL;
 }
 
+/* Each says something new, the last one what is. */
+static bool
+run_events(const struct rs_run *r, const struct model *was, const struct model *is)
+{
+	enum rs_phase phase = was->phase;
+	enum rs_result result = was->result;
+
+	for (size_t i = 0; i < r->neffects; i++) {
+		const struct rs_effect *e = &r->effects[i];
+
+		if (!(e->fx & RS_FX_EVENT))
+			continue;
+		if (e->task != RS_NO_TASK || (e->phase == phase && e->result == result))
+			return false;
+		phase = e->phase;
+		result = e->result;
+	}
+	return phase == is->phase && result == is->result;
+}
+
 static unsigned
 count(const struct rs_run *r, unsigned fx, size_t task, uint64_t fence)
 {
@@ -373,8 +393,7 @@ effects(const struct rs_run *r, const struct model *was, const struct model *is,
 		if (count(r, RS_FX_TELL_STOP, i, b->fence) != (!a->told && b->told))
 			return "executors told to stop";
 	}
-	if ((count(r, RS_FX_EVENT, RS_NO_TASK, 0) > 0) !=
-	    (was->phase != is->phase || was->result != is->result))
+	if (!run_events(r, was, is))
 		return "run events";
 	if (count(r, RS_FX_NEXT, RS_NO_TASK, 0) !=
 	    (was->phase != RS_FINISHED && is->phase == RS_FINISHED))

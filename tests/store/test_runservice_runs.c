@@ -252,6 +252,33 @@ labels_choose_executors(void **state)
 	assert_string_equal(rs_peer_state(p, number), "finished success");
 }
 
+/* The definition was accepted with a warning: the task is skipped, over a restart of the
+ * runservice, too. */
+static void
+an_unknown_condition_never_holds(void **state)
+{
+	static const struct rs_peer_task tasks[] = {
+		{ .name = "first", .nsteps = 1 },
+		{ .name = "typo", .nsteps = 1, .after = "first", .when = "on_succes" },
+	};
+	struct rs_peer *p = *state;
+	start(p);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t number = rs_peer_run(p, "main", tasks, ARRAY_LEN(tasks), NULL);
+		if (i == 1) {
+			rs_peer_stop(p);
+			rs_peer_start(p);
+			start(p);
+		}
+		struct rs_offer o = take(&p->ex[0]);
+		assert_int_equal(rs_ex_report(&p->ex[0], &o, 1, "success", "ss"), 0);
+		Millrace__RunState *run = rs_peer_get(p, number);
+		assert_string_equal(rs_peer_task(run, "typo")->status, "skipped");
+		assert_string_equal(run->result, "success");
+		millrace__run_state__free_unpacked(run, NULL);
+	}
+}
+
 /* --- restart from failed tasks --- */
 
 static const struct rs_peer_task chain[] = {
@@ -352,6 +379,101 @@ a_restart_keeps_what_succeeded(void **state)
 	assert_int_equal(
 	    rs_ex_archive_get(&p->ex[0], &o, plan->workspace[0]->archive_id, NULL), ERR_NOTFOUND);
 	millrace__accept_reply__free_unpacked(plan, NULL);
+}
+
+/* 4.12: of all ancestors, those of lower level first; one that failed before it saved is left out.
+ */
+static void
+a_workspace_is_of_all_ancestors(void **state)
+{
+	static const struct rs_peer_task saving[] = {
+		{ .name = "z", .nsteps = 1, .save = true },
+		{ .name = "y", .nsteps = 1, .after = "z" },
+		{ .name = "b", .nsteps = 1, .after = "y", .save = true },
+		{ .name = "use", .nsteps = 1, .after = "b" },
+	};
+	static const struct rs_peer_task failing[] = {
+		{ .name = "fails", .nsteps = 2, .save = true },
+		{ .name = "use", .nsteps = 1, .after = "fails", .when = "on_failure" },
+	};
+	struct rs_peer *p = *state;
+	struct rs_executor *ex = &p->ex[0];
+	Millrace__AcceptReply *plan = NULL;
+	start(p);
+	rs_peer_run(p, "main", saving, ARRAY_LEN(saving), NULL);
+	make_it(p);
+	struct rs_offer o = take(ex);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "success", "ss"), 0);
+	make_it(p);
+	o = rs_ex_offer(ex);
+	assert_int_equal(rs_ex_accept(ex, &o, &plan), 0);
+	assert_int_equal(plan->n_workspace, 2);
+	assert_string_equal(plan->workspace[0]->task_name, "z");
+	assert_string_equal(plan->workspace[1]->task_name, "b");
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(
+		    rs_ex_archive_get(ex, &o, plan->workspace[i]->archive_id, NULL), 0);
+	millrace__accept_reply__free_unpacked(steal(&plan), NULL);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "success", "ss"), 0);
+
+	rs_peer_run(p, "main", failing, ARRAY_LEN(failing), NULL);
+	o = take(ex);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "failed", "sfn"), 0);
+	o = rs_ex_offer(ex);
+	assert_int_equal(rs_ex_accept(ex, &o, &plan), 0);
+	assert_string_equal(plan->spec->name, "use");
+	assert_int_equal(plan->n_workspace, 0);
+	millrace__accept_reply__free_unpacked(plan, NULL);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "success", "ss"), 0);
+}
+
+/* 4.1: every change of phase or result is an event. */
+static void
+changes_are_events(void **state)
+{
+	struct rs_peer *p = *state;
+	struct rs_executor *ex = &p->ex[0];
+	start(p);
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	struct rs_offer o = take(ex);
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	assert_int_equal(rs_peer_action(p, 2, "cancel", NULL), 2);
+	assert_int_equal(rs_ex_report(ex, &o, 1, "success", "ss"), 0);
+	assert_string_equal(rs_peer_state(p, 1), "finished success");
+	auto_free char *got = rs_peer_sql(p, "select string_agg(number || ' ' || phase || ' ' || "
+	                                     "result, ', ' order by number, sequence) from events");
+	assert_string_equal(got, "1 queued unknown, 1 running unknown, 1 running success, "
+	                         "1 finished success, 2 queued unknown, 2 cancelled unknown");
+}
+
+/* As many tasks as a definition may have, in one run. */
+static void
+a_run_may_be_large(void **state)
+{
+	enum { N = 10000 };
+	struct rs_peer *p = *state;
+	auto_free struct rs_peer_task *tasks = xcalloc(N, sizeof(*tasks));
+	auto_free char(*names)[8] = xcalloc(N, sizeof(*names));
+	start(p);
+	for (size_t i = 0; i < N; i++) {
+		snprintf(names[i], sizeof(names[i]), "t%05zu", i);
+		tasks[i] = (struct rs_peer_task){ .name = names[i], .nsteps = 1 };
+	}
+	uint64_t number = rs_peer_run(p, "main", tasks, N, NULL);
+	struct rs_offer o = take(&p->ex[0]);
+	assert_int_equal(rs_ex_report(&p->ex[0], &o, 1, "success", "ss"), 0);
+	assert_int_equal(rs_peer_action(p, number, "stop", NULL), (int)number);
+	assert_string_equal(rs_peer_state(p, number), "finished stopped");
+	/* The one that succeeded is kept. */
+	assert_int_equal(rs_peer_action(p, number, "restart_failed", NULL), (int)number + 1);
+	Millrace__RunState *run = rs_peer_get(p, number + 1);
+	size_t kept = 0;
+	assert_int_equal(run->n_tasks, N);
+	for (size_t i = 0; i < N; i++)
+		kept += strcmp(run->tasks[i]->id, o.task_id) == 0 &&
+		        strcmp(run->tasks[i]->status, "success") == 0;
+	assert_int_equal(kept, 1);
+	millrace__run_state__free_unpacked(run, NULL);
 }
 
 static void
@@ -532,7 +654,11 @@ main(void)
 		TEST(a_newer_run_ends_older_ones),
 		TEST(a_newer_run_takes_the_place_of_one_that_waits),
 		TEST(labels_choose_executors),
+		TEST(an_unknown_condition_never_holds),
 		TEST(a_restart_keeps_what_succeeded),
+		TEST(a_workspace_is_of_all_ancestors),
+		TEST(changes_are_events),
+		TEST(a_run_may_be_large),
 		TEST(a_cancelled_run_restarts),
 		TEST(random_days),
 	};

@@ -75,13 +75,13 @@ test_types(void **state)
 		{ "!!float 5", YAML_FLOAT, 5 }, { "!!bool 'on'", YAML_BOOL, 1 },
 		{ "!!null ''", YAML_NULL, 0 }, { "!own 5", YAML_STRING, 0 },
 		{ "!!timestamp 2001-01-01", YAML_STRING, 0 }, { "!!seq [a]", YAML_LIST, 0 },
-		{ "-.inf", YAML_FLOAT, -INFINITY }, { "1:30", YAML_STRING, 0 },
-		{ "2001-01-01", YAML_STRING, 0 }, { "1.2.3", YAML_STRING, 0 },
-		{ "-", YAML_LIST, 0 }, { "+", YAML_STRING, 0 }, { ".", YAML_STRING, 0 },
-		{ "..", YAML_STRING, 0 }, { "0x", YAML_STRING, 0 }, { "0xg", YAML_STRING, 0 },
-		{ "--5", YAML_STRING, 0 }, { "1e", YAML_STRING, 0 }, { "5a", YAML_STRING, 0 },
-		{ "inf", YAML_STRING, 0 }, { "nan", YAML_STRING, 0 }, { "0b2", YAML_STRING, 0 },
-		{ "[]", YAML_LIST, 0 }, { "{}", YAML_MAP, 0 } };
+		{ "1e400", YAML_STRING, 0 }, { "-.inf", YAML_FLOAT, -INFINITY },
+		{ "1:30", YAML_STRING, 0 }, { "2001-01-01", YAML_STRING, 0 },
+		{ "1.2.3", YAML_STRING, 0 }, { "-", YAML_LIST, 0 }, { "+", YAML_STRING, 0 },
+		{ ".", YAML_STRING, 0 }, { "..", YAML_STRING, 0 }, { "0x", YAML_STRING, 0 },
+		{ "0xg", YAML_STRING, 0 }, { "--5", YAML_STRING, 0 }, { "1e", YAML_STRING, 0 },
+		{ "5a", YAML_STRING, 0 }, { "inf", YAML_STRING, 0 }, { "nan", YAML_STRING, 0 },
+		{ "0b2", YAML_STRING, 0 }, { "[]", YAML_LIST, 0 }, { "{}", YAML_MAP, 0 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -237,26 +237,74 @@ test_merge(void **state)
 {
 	auto_yaml *doc = parse("one: &one {a: 1, b: 1}\n"
 	                       "two: &two {b: 2, c: 2}\n"
-	                       "single: {a: own, <<: *one}\n"
+	                       "above: {a: own, <<: *one}\n"
+	                       "below: {<<: *one, a: own}\n"
 	                       "several: {<<: [*two, *one], d: 3}\n"
+	                       "twice: {<<: *two, <<: *one}\n"
+	                       "again: {a: own, <<: *one, a: last}\n"
+	                       "nested: {<<: {<<: *one, b: own}, <<: [{c: 4}]}\n"
 	                       "quoted: {'<<': 1}\n");
-	const struct yaml_node *root = yaml_doc_root(doc), *single = yaml_get(root, "single"),
-	                       *several = yaml_get(root, "several");
+	const struct yaml_node *root = yaml_doc_root(doc), *above = yaml_get(root, "above"),
+	                       *below = yaml_get(root, "below"),
+	                       *several = yaml_get(root, "several"),
+	                       *twice = yaml_get(root, "twice"), *again = yaml_get(root, "again"),
+	                       *nested = yaml_get(root, "nested");
 
 	(void)state;
-	assert_string_equal(yaml_get(single, "a")->text, "own");
-	assert_false(yaml_get_pair(single, "a")->merged);
-	check_pos(single->before_merge, 3, 10); /* where go-yaml reads another value */
+	/* As go-yaml: in the order of the text, but the first mapping of a list wins. */
+	assert_int_equal(yaml_get(above, "a")->integer, 1);
+	check_pos(above->before_merge, 3, 9);
+	assert_int_equal(yaml_get(above, "b")->integer, 1);
+	check_pos(yaml_get_pair(above, "b")->merged_by, 3, 17);
+	assert_int_equal(above->n, 2);
+	assert_string_equal(yaml_get(below, "a")->text, "own");
+	assert_null(yaml_get_pair(below, "a")->merged_by);
+	assert_null(below->before_merge);
+	assert_null(below->duplicate);
+	assert_int_equal(below->n, 2);
 	assert_null(several->before_merge);
-	assert_int_equal(yaml_get(single, "b")->integer, 1);
-	assert_true(yaml_get_pair(single, "b")->merged);
-	assert_int_equal(single->n, 2);
-	assert_int_equal(yaml_get(several, "b")->integer, 2); /* the first of the list wins */
+	assert_int_equal(yaml_get(several, "b")->integer, 2);
 	assert_int_equal(several->n, 4);
+	assert_int_equal(yaml_get(twice, "b")->integer, 1);
+	assert_int_equal(twice->n, 3);
+	assert_null(twice->before_merge);
+	assert_string_equal(yaml_get(again, "a")->text, "last");
+	assert_string_equal(yaml_get(nested, "b")->text, "own");
+	assert_int_equal(yaml_get(nested, "c")->integer, 4);
+	assert_int_equal(nested->n, 3);
 	assert_int_equal(yaml_get(yaml_get(root, "quoted"), "<<")->integer, 1);
-	REFUSED("a: {<<: 5}", 1, 4, "merge key");
-	REFUSED("a: {<<: [5]}", 1, 4, "merge key");
-	REFUSED("a: {<<: }", 1, 4, "merge key");
+	REFUSED("a: {b: c, <<: 5}", 1, 11, "merge key");
+	REFUSED("a: {<<: [5]}", 1, 10, "merge key");
+	REFUSED("a: {<<: }", 1, 5, "merge key");
+}
+
+/* A large mapping merged very often: refused where it is too much, before anything is made of it.
+ */
+static void
+test_merge_bombs(void **state)
+{
+	static const struct {
+		const char *open, *part, *close;
+		unsigned col;
+	} cases[] = {
+		{ "{", "<<: *a,", "}", 170 },
+		{ "[", "{<<: *a},", "]", 217 },
+		{ "[[[", "{<<: *a}]],[[", "]]]", 311 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_buf b = BUF_INIT;
+		buf_puts(&b, "a: &a {");
+		for (int k = 0; k < 40000; k++)
+			buf_printf(&b, "k%d: 1,", k);
+		buf_printf(&b, "}\nb: %s", cases[i].open);
+		for (int k = 0; k < 20000; k++)
+			buf_puts(&b, cases[i].part);
+		buf_puts(&b, cases[i].close);
+		/* 40000 keys and as many values: the 25th time is too often. */
+		check_refused(b.data, b.len, 2, cases[i].col, "too many nodes");
+	}
 }
 
 /* A thousand keys, each found; merges of merges. */
@@ -356,8 +404,8 @@ test_refused(void **state)
 	REFUSED("a: 1\n b: 2\n", 2, 3, "");
 	REFUSED("a: 'open", 0, 0, "");
 	REFUSED("a:\n\t- b", 2, 1, "");
-	REFUSED("? [a]\n: b", 0, 0, "key must be text");
-	REFUSED("{[a]: b}", 0, 0, "key must be text");
+	REFUSED("? [a]\n: b", 1, 3, "key must be text");
+	REFUSED("{c: d, [a]: b}", 1, 8, "key must be text");
 	REFUSED("\"a\\0b\"", 1, 1, "NUL");
 	REFUSED("a: !!int x", 1, 4, "does not fit its tag");
 	REFUSED("a: !!bool 1", 1, 4, "does not fit its tag");
@@ -403,6 +451,7 @@ main(void)
 		cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_aliases),
 		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_merge_bombs),
 		cmocka_unit_test(test_many_keys),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_alias_bombs),

@@ -1,6 +1,7 @@
 /* What a definition says is what the runservice receives, field by field, through the wire. */
 #include "common/mem.h"
 #include "gateway/run_spec.h"
+#include "runservice/spec.h"
 #include "tests/lib/definition.h"
 
 #include <setjmp.h>
@@ -90,6 +91,7 @@ test_plain(void **state)
 	    "arm64, containers: [{image: i, privileged: true, entrypoint: a b, volumes: [{path: "
 	    "/v, "
 	    "tmpfs: {size: 1Ki}}]}]}, steps: [{clone: {depth: 3}}, {run: {command: c, tty: false, "
+	    "user: own, "
 	    "environment: {X: {from_variable: yv}}}}, {save_cache: {key: k, contents: "
 	    "[{source_dir: "
 	    "s}]}}, {restore_cache: {keys: [a, b], dest_dir: d}}]}\n"
@@ -114,6 +116,8 @@ test_plain(void **state)
 	assert_non_null(strstr(t->steps[0]->command, "--depth 3"));
 	assert_true(t->steps[0]->tty);
 	assert_false(t->steps[1]->tty);
+	assert_string_equal(t->steps[1]->user, "own");
+	assert_null(t->steps[0]->user);
 	assert_string_equal(t->steps[1]->environment[0]->value->variable, "yv");
 	assert_string_equal(t->steps[2]->cache_key, "k");
 	assert_string_equal(t->steps[2]->contents[0]->paths[0], "**");
@@ -125,12 +129,45 @@ test_plain(void **state)
 	millrace__run_spec__free_unpacked(spec, NULL);
 }
 
+static int
+note(Millrace__Value *v, void *arg, struct err **err)
+{
+	(void)err;
+	buf_printf(arg, "%s ", v->variable ? v->variable : v->literal);
+	return 0;
+}
+
+/* Wherever a value may be one of a variable the runservice finds it. */
+static void
+test_variables(void **state)
+{
+	Millrace__RunSpec *spec = spec_of(
+	    "version: v1\ndocker_registries_auth: {A: {username: {from_variable: user}, password: "
+	    "{from_variable: password}}}\n"
+	    "runs:\n- name: r\n  docker_registries_auth: {B: {type: encodedauth, auth: "
+	    "{from_variable: auth}}}\n  tasks:\n"
+	    "  - name: t\n    environment: {X: {from_variable: task}, Y: literal}\n"
+	    "    runtime: {containers: [{image: i, environment: {X: {from_variable: main}}}, "
+	    "{image: "
+	    "j, environment: {X: {from_variable: service}}}]}\n"
+	    "    steps: [{clone: }, {run: {command: c, environment: {X: {from_variable: step}}}}]\n"
+	    "    post: [{run: {command: c, environment: {X: {from_variable: post}}}}]\n");
+	auto_buf names = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(rs_spec_each_value(spec->tasks[0], note, &names, NULL), 0);
+	assert_string_equal(
+	    buf_str(&names), "task literal main service step post auth user password ");
+	millrace__run_spec__free_unpacked(spec, NULL);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_v1),
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_variables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

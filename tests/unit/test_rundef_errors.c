@@ -61,6 +61,55 @@ test_many_errors(void **state)
 	check_file("many_errors.json", "many_errors.json.txt", 10);
 }
 
+/* What was meant, where it can be guessed. */
+static void
+test_hints(void **state)
+{
+	static const struct {
+		const char *text, *hint; /* of the first message that has one; NULL: none has */
+	} cases[] = {
+		{ TASK("working_dirs: a"), "working_dir" },
+		{ TASK("Working-Dir: a"), "working_dir" },
+		{ TASK("stpes: []"), "steps" },
+		{ TASK("env: {A: b}"), "environment" },
+		{ TASK("depend: [t]"), "depends" },
+		{ TASK("interval: 5s"), "task_timeout_interval" },
+		{ TASK("script: make"), NULL },
+		{ TASK("x: y"), NULL },
+		{ TASK("when: {brnch: a}"), "branch" },
+		{ TASK("when: {branch: {includes: a}}"), "include" },
+		{ TASK("when: {branch: {in: a}}"), NULL },
+		{ TASK("depends: [{t: on_failure}]"), "{t: [on_failure]}" },
+		{ TASK("depends: [{tsak: t}]"), "task" },
+		{ TASK("depends: [{t: [on_sucess]}]"), "on_success" },
+		{ TASKS("  - {name: build, " RT "}\n  - {name: t, depends: [biuld], " RT "}\n"),
+		    "build" },
+		{ STEPS("    - rn: make"), "run" },
+		{ STEPS("    - {type: save_to_workspce}"), "save_to_workspace" },
+		{ STEPS("    - workspace: {}"), NULL }, /* two have it */
+		{ STEPS("    - Clone:"), "clone" },
+		{ "runs: [{name: r, tasks: [{name: t, runtime: {arch: AMD64, containers: [{image: "
+		  "i}]}}]}]",
+		    "amd64" },
+		{ "runs: [{name: r, tasks: [{name: t, runtime: {container: [{image: i}]}}]}]",
+		    "containers" },
+		{ "docker_registries_auth: {a: {type: encoded}}\nruns: [{name: r}]",
+		    "encodedauth" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct parsed p = def_parse(cases[i].text, strlen(cases[i].text));
+		const char *hint = NULL;
+
+		for (size_t k = 0; k < p.diags.n && !hint; k++)
+			hint = p.diags.list[k].hint;
+		if (strcmp(hint ? hint : "", cases[i].hint ? cases[i].hint : "") != 0)
+			fail_msg("%s: %s", cases[i].text, hint ? hint : "no hint");
+		def_drop(&p);
+	}
+}
+
 static double
 seconds(void)
 {
@@ -192,6 +241,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_hints),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_hostile),

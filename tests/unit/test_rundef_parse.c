@@ -120,6 +120,7 @@ test_coercion(void **state)
 	REFUSED(STEPS("    - run: {command: 12}"), 6, 22, "expected text, found a number");
 	REFUSED(STEPS("    - run: {command: a, name: 1}"), 6, 31, "expected text");
 	REFUSED(STEPS("    - run: {command: a, name: n}"), 6, 31, "found a boolean");
+	REFUSED(STEPS("    - run: {command: a, user: 1000}"), 6, 31, "expected text");
 	REFUSED(STEPS("    - run: 5"), 6, 12, "must be a mapping or text");
 	REFUSED(STEPS("    - run: {command: a, tty: 'yes'}"), 6, 30, "without quotes");
 	REFUSED(TASK("ignore_failure: 'true'"), 5, 21, "expected true or false");
@@ -282,6 +283,8 @@ test_auth(void **state)
 	REFUSED(TASK("docker_registries_auth: {x: ~}"), 5, 30,
 	    "task \"t\": docker registries auth \"x\" is empty");
 	REFUSED(TASK("docker_registries_auth: {x: {username: 5}}"), 5, 44, "unknown value format");
+	REFUSED(TASK("docker_registries_auth: {x: {password: ~}}"), 5, 44, "unknown value format");
+	REFUSED(TASK("docker_registries_auth: {x: {auth: [a]}}"), 5, 40, "unknown value format");
 	WARNED(TASK("docker_registries_auth: {x: {type: foo}}"), 5, 40,
 	    "unknown registry auth type \"foo\"");
 }
@@ -421,7 +424,7 @@ test_steps(void **state)
 	          "      depth: 3\n"
 	          "      recurse_submodules: yes\n"
 	          "    - run: command01\n"
-	          "    - {type: run, command: command02, name: n2, tty: false, shell: sh, "
+	          "    - {type: run, command: command02, name: n2, tty: false, shell: sh, user: u, "
 	          "working_dir: d}\n"
 	          "    - run: {command: c3, tty: true, environment: {A: {from_variable: v}}}\n"
 	          "    - save_to_workspace: {contents: [{source_dir: ., dest_dir: /x, paths: ['*', "
@@ -448,6 +451,8 @@ test_steps(void **state)
 	assert_true(s[2].tty);
 	assert_string_equal(s[3].name, "n2");
 	assert_string_equal(s[3].shell, "sh");
+	assert_string_equal(s[3].user, "u");
+	assert_string_equal(s[4].user, "");
 	assert_string_equal(s[3].working_dir, "d");
 	assert_false(s[3].tty);
 	assert_true(s[4].tty);
@@ -586,6 +591,58 @@ test_limits(void **state)
 	buf_free(&b);
 }
 
+/* head, n times part, tail. */
+static char *
+many(const char *head, const char *part, size_t n, const char *tail)
+{
+	auto_free char *parts = repeat(part, n);
+
+	return xasprintf("%s%s%s", head, parts, tail);
+}
+
+/* What the other parts of the system would refuse is refused here, with its place. */
+static void
+test_counts(void **state)
+{
+	static const struct {
+		const char *head, *part, *tail, *message;
+		size_t most;
+		unsigned line, col;
+	} cases[] = {
+		{ "runs: [{name: r, tasks: [{name: t, runtime: {containers: [", "{image: i}, ",
+		    "]}}]}]", "too many containers: 65, at most 64", 64, 1, 58 },
+		{ "runs: [{name: r, tasks: [{name: t, " RT ", steps: [", "run: a, ", "]}]}]",
+		    "too many steps: 1001, at most 1000", 1000, 1, 26 },
+		{ "version: v1\nruns: [{name: r, tasks: [{name: t, post: [run: b], " RT
+		  ", steps: [",
+		    "run: a, ", "]}]}]", "too many steps: 1001, at most 1000", 999, 2, 26 },
+		{ "runs: [{name: r, tasks: [{name: t, " RT ", steps: [restore_cache: {keys: [",
+		    "k, ", "]}]}]}]", "too many keys: 101, at most 100", 100, 1, 103 },
+		{ "version: v1\nruns: [{name: r, tasks: [{name: t, runtime: {containers: [{image: "
+		  "i}], labels: {b: bc",
+		    "a", "}}}]}]", "labels of 1024 bytes, at most 1023", 1018, 2, 80 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *most =
+		    many(cases[i].head, cases[i].part, cases[i].most, cases[i].tail);
+		auto_free char *more =
+		    many(cases[i].head, cases[i].part, cases[i].most + 1, cases[i].tail);
+
+		def_check_accepted(most, false);
+		REFUSED(more, cases[i].line, cases[i].col, cases[i].message);
+	}
+	auto_buf runs = BUF_INIT;
+	buf_puts(&runs, "runs: [");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&runs, "{name: r%d}, ", i);
+	auto_free char *most = xasprintf("%s]", buf_str(&runs));
+	auto_free char *more = xasprintf("%s{name: one}]", buf_str(&runs));
+	def_check_accepted(most, true);
+	REFUSED(more, 1, 7, "too many runs: 1001, at most 1000");
+}
+
 /* Texts that come from the file cannot break a message into lines. */
 static void
 test_hostile_text(void **state)
@@ -618,6 +675,7 @@ main(void)
 		cmocka_unit_test(test_steps_refused),
 		cmocka_unit_test(test_default_names),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_hostile_text),
 	};
 

@@ -711,6 +711,8 @@ test_which_counts(void **state)
 		{ "<<: {user: b}", "b" },
 		{ "<<: {user: a}\n    user: b", "b" },
 		{ "<<: [{user: b}, {user: a}]", "b" },
+		{ "<<: {user: a}\n    <<: {user: b}", "b" },
+		{ "user: a\n    <<: {user: b}", "b" },
 		{ "user: !!str 1", "1" },
 		{ "user: 18446744073709551615", "18446744073709551615" },
 		{ "user: 18446744073709551616", "1.8446744e+19" },

@@ -148,10 +148,16 @@ test_refused(void **state)
 	REFUSED(V1 "runs: [{name: r, tasks: [{name: t, runtime: {labels: {a: \"b\\nc\"}, "
 	           "containers: [{}]}}]}]",
 	    2, 55, "both of one line");
+	REFUSED(V1 "runs: [{name: r, tasks: [{name: t, runtime: {labels: {\"a\\tb\": c}, "
+	           "containers: [{}]}}]}]",
+	    2, 55, "both of one line");
 #define RESOURCES(fields)                                                                          \
 	V1 "runs: [{name: r, tasks: [{name: t, runtime: {containers: [{image: i, resources: "      \
 	   "{" fields "}}]}}]}]"
-	REFUSED(RESOURCES("cpu: 0"), 2, 87, "more than 0 and at most 1000");
+	REFUSED(RESOURCES("cpu: 0"), 2, 87, "at least 10m and at most 1000");
+	REFUSED(RESOURCES("cpu: 9m"), 2, 87, "at least 10m");
+	REFUSED(RESOURCES("cpu: 0.009"), 2, 87, "at least 10m");
+	def_check_accepted(RESOURCES("cpu: 0.01"), false);
 	REFUSED(RESOURCES("cpu: 1001"), 2, 87, "at most 1000");
 	REFUSED(RESOURCES("cpu: much"), 2, 87, "invalid cpu \"much\"");
 	REFUSED(RESOURCES("cpu: -1"), 2, 87, "negative");
