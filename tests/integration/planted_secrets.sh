@@ -165,6 +165,16 @@ cp "$T/only-named" "$T/secrets"
 nowhere "$T/control" "not in the environment of any other process" "$T/environ"
 cp "$T/all-secrets" "$T/secrets"
 
+# --- what the daemons tell about themselves meanwhile ---
+
+for part in gateway runservice executor; do
+	curl -sS -m 10 -H "Authorization: token $MILLRACE_ADMIN_TOKEN" "$(daemon_url "$part")/debug/state" >"$T/state.$part"
+done
+printf '"log_followers"\n' >"$T/word"
+nowhere "$T/word" "not in the gateway's state" "$T/state.gateway"
+nowhere "$T/task-id" "not in the runservice's state" "$T/state.runservice"
+nowhere "$T/task-id" "not in the executor's state" "$T/state.executor"
+
 # --- what lies on disks while the run goes on ---
 
 dump() {

@@ -31,6 +31,7 @@ runs:
       - name: template
         runtime: {containers: [{image: busybox}]}
         environment: {TZ: "UTC-0", WHAT: "$K"}
+        depends: [second] # whose search must not find this one's cache
         steps:
           - run: {name: lock, command: "printf lock >lock.txt"}
           - save_cache:
