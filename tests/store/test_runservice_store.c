@@ -593,6 +593,58 @@ old_logs_are_found_by_their_age(void **state)
 	OK(db_tx_run(f->db, explain, f, &err));
 }
 
+#define UPGRADED "test_rs_upgraded"
+#define BEFORE_TRIES 6 /* steps of the schema before tasks had tries */
+
+extern const struct db_migration runservice_schema[];
+
+/* A database that has been in use is brought up to date with what is in it. */
+static void
+rows_of_an_older_schema_are_kept(void **state)
+{
+	(void)state;
+	static const struct db_stmt *const none[] = { NULL };
+	static const size_t zero[] = { 0 };
+	struct rs_log_id id = { .task_id = "00000000-0000-4000-8000-000000000001", .step = 2 };
+	char archive[ID_LEN + 1];
+	struct rs_segment seg;
+	uint64_t end;
+	bool deleted;
+	struct db *old = db_new(&(struct db_options){
+	    .conninfo = conninfo(), .schema = UPGRADED, .tables = none, .table_len = zero });
+
+	OK(db_exec_sql(NULL, old, "drop schema if exists " UPGRADED " cascade", &err));
+	OK(db_migrate(old, UPGRADED, runservice_schema, BEFORE_TRIES, &err));
+	OK(db_exec_sql(NULL, old,
+	    "insert into log_segments (task_id, step, fence, start_off, end_off, key) values "
+	    "('00000000-0000-4000-8000-000000000001', 2, 7, 0, 10, 'a'), "
+	    "('00000000-0000-4000-8000-000000000001', 2, 7, 10, 30, 'b')",
+	    &err));
+	OK(db_exec_sql(NULL, old,
+	    "insert into deleted_logs (task_id, step) values "
+	    "('00000000-0000-4000-8000-000000000001', 3)",
+	    &err));
+	OK(db_exec_sql(NULL, old,
+	    "insert into archives (id, run_id, task_id, fence, step, done) values "
+	    "('00000000-0000-4000-8000-00000000000a', gen_random_uuid(), "
+	    "'00000000-0000-4000-8000-000000000001', 7, 1, true)",
+	    &err));
+	db_free(old);
+	OK(rs_store_migrate(conninfo(), UPGRADED, &err));
+
+	struct db *db = rs_store_open(conninfo(), UPGRADED);
+	OK(rs_store_log_find(&seg, &end, &deleted, db, &id, 10, &err));
+	assert_int_equal(end, 30);
+	assert_string_equal(seg.key, "b");
+	free(seg.key);
+	id.step = 3;
+	OK(rs_store_log_find(&seg, &end, &deleted, db, &id, 0, &err));
+	assert_true(deleted);
+	OK(rs_store_archive_of_step(archive, db, id.task_id, 0, 1, &err));
+	assert_string_equal(archive, "00000000-0000-4000-8000-00000000000a");
+	db_free(db);
+}
+
 int
 main(void)
 {
@@ -609,6 +661,7 @@ main(void)
 		TEST(the_database_counts_tries),
 		TEST(requests_are_answered_once),
 		TEST(old_logs_are_found_by_their_age),
+		TEST(rows_of_an_older_schema_are_kept),
 	};
 	return cmocka_run_group_tests_name("runservice_store", tests, NULL, NULL);
 }
