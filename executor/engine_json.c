@@ -84,14 +84,30 @@ text_or_empty(const json_t *obj, const char *name)
 	return xstrdup(s != NULL ? s : "");
 }
 
+/* The one of repo's, else the first; NULL when there is none. */
+static const char *
+digest_of(json_t *digests, const char *repo)
+{
+	size_t n = repo != NULL ? strlen(repo) : 0, i;
+	json_t *item;
+
+	json_array_foreach(digests, i, item)
+	{
+		const char *digest = json_string_value(item);
+
+		if (n > 0 && digest != NULL && strncmp(digest, repo, n) == 0 && digest[n] == '@')
+			return digest;
+	}
+	return json_string_value(json_array_get(digests, 0));
+}
+
 int
-ex_json_image(struct ex_image_info *out, json_t *answer, struct err **err)
+ex_json_image(struct ex_image_info *out, json_t *answer, const char *repo, struct err **err)
 {
 	struct ex_image_info info = { 0 };
 	const char *id = json_text(answer, "Id");
-	json_t *config = json_member(answer, "Config"),
-	       *digests = json_member(answer, "RepoDigests");
-	const char *digest = json_string_value(json_array_get(digests, 0));
+	json_t *config = json_member(answer, "Config");
+	const char *digest = digest_of(json_member(answer, "RepoDigests"), repo);
 	int rc;
 
 	if (id == NULL || strlen(id) > 128)

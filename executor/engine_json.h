@@ -21,12 +21,15 @@
 /* What an image says about itself. */
 struct ex_image_info {
 	char *id;     /* sha256:... */
-	char *digest; /* repo@sha256:... it was pulled by, or NULL */
+	char *digest; /* repo@sha256:... it is known by, or NULL */
 	char **env, **entrypoint, **cmd, **volumes;
 	size_t nenv, nentrypoint, ncmd, nvolumes;
 	char *user, *working_dir;
 };
-int ex_json_image(struct ex_image_info *out, json_t *answer, struct err **err) MUSTCHECK;
+/* repo: the repository it was asked for in, whose digest is preferred when several have the image;
+ * NULL allowed. */
+int ex_json_image(
+    struct ex_image_info *out, json_t *answer, const char *repo, struct err **err) MUSTCHECK;
 void ex_image_info_fini(struct ex_image_info *info);
 
 #define EX_LABEL_WARM "millrace.warm"

@@ -179,7 +179,7 @@ on_inspected(json_t *answer, struct err **err, void *arg)
 		    "%s is not on this host and this executor pulls no images (pull: never)",
 		    p->ref.full);
 	}
-	if (*err != NULL || ex_json_image(&info, answer, err) != 0) {
+	if (*err != NULL || ex_json_image(&info, answer, p->ref.repo, err) != 0) {
 		finish(p, NULL, err);
 		return;
 	}

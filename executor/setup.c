@@ -285,7 +285,7 @@ on_old_image(json_t *answer, struct err **err, void *arg)
 	struct ex_task *t = arg;
 
 	t->setup->call = NULL;
-	if (*err != NULL || ex_json_image(&t->images[0], answer, err) != 0) {
+	if (*err != NULL || ex_json_image(&t->images[0], answer, NULL, err) != 0) {
 		err_wrap(err, "the image of the main container");
 		reattach_failed(t, err);
 		return;

@@ -88,7 +88,7 @@ json(const uint8_t *p, size_t n)
 		return;
 	}
 	members(v);
-	if (ex_json_image(&info, v, &err) == 0)
+	if (ex_json_image(&info, v, "127.0.0.1:5000/a", &err) == 0)
 		ex_image_info_fini(&info);
 	err_clear(&err);
 	text = json_print(v);

@@ -53,7 +53,7 @@ test_image(void **state)
 	struct ex_image_info info;
 
 	(void)state;
-	assert_int_equal(ex_json_image(&info, j, NULL), 0);
+	assert_int_equal(ex_json_image(&info, j, NULL, NULL), 0);
 	assert_string_equal(info.id, "sha256:12");
 	assert_string_equal(info.digest, "r@sha256:1");
 	assert_string_equal(info.user, "1000");
@@ -64,6 +64,28 @@ test_image(void **state)
 	assert_int_equal(info.ncmd, 0);
 	assert_int_equal(info.nvolumes, 2); /* only absolute ones below the root */
 	ex_image_info_fini(&info);
+}
+
+static void
+test_digest_of_the_repository(void **state)
+{
+	auto_json *j =
+	    parse("{\"Id\":\"x\",\"RepoDigests\":[\"a:1/r@sha256:1\",\"b:2/r-s@sha256:2\","
+	          "\"b:2/r@sha256:3\"]}");
+	static const struct {
+		const char *repo, *digest;
+	} cases[] = { { "b:2/r", "b:2/r@sha256:3" }, { "a:1/r", "a:1/r@sha256:1" },
+		{ "c:3/r", "a:1/r@sha256:1" }, { "", "a:1/r@sha256:1" },
+		{ NULL, "a:1/r@sha256:1" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct ex_image_info info;
+
+		assert_int_equal(ex_json_image(&info, j, cases[i].repo, NULL), 0);
+		assert_string_equal(info.digest, cases[i].digest);
+		ex_image_info_fini(&info);
+	}
 }
 
 static void
@@ -79,7 +101,7 @@ test_image_with_little(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		auto_json *j = parse(texts[i]);
 		struct ex_image_info info;
-		assert_int_equal(ex_json_image(&info, j, NULL), 0);
+		assert_int_equal(ex_json_image(&info, j, NULL, NULL), 0);
 		assert_string_equal(info.id, "x");
 		assert_null(info.digest);
 		assert_string_equal(info.user, "");
@@ -96,7 +118,7 @@ check_image_refused(const char *text)
 	struct ex_image_info info = { 0 };
 	auto_err err = NULL;
 
-	if (ex_json_image(&info, j, &err) != ERR_INVALID)
+	if (ex_json_image(&info, j, NULL, &err) != ERR_INVALID)
 		fail_msg("accepted: %.100s", text);
 	assert_non_null(strstr(err_msg(err), "image"));
 	assert_null(info.id); /* nothing is half done */
@@ -147,7 +169,7 @@ test_hostile_images(void **state)
 	check_image_refused(env);
 	check_image_refused(volumes);
 	auto_json *j = parse(most);
-	assert_int_equal(ex_json_image(&info, j, NULL), 0);
+	assert_int_equal(ex_json_image(&info, j, NULL, NULL), 0);
 	assert_int_equal(info.nenv, EX_IMAGE_LIST_MAX);
 	ex_image_info_fini(&info);
 }
@@ -403,6 +425,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_image),
+		cmocka_unit_test(test_digest_of_the_repository),
 		cmocka_unit_test(test_image_with_little),
 		cmocka_unit_test(test_hostile_images),
 		cmocka_unit_test(test_labels),
