@@ -520,6 +520,19 @@ rs_peer_get_task(struct rs_peer *p, uint64_t number, const char *task_id)
 	return run;
 }
 
+Millrace__RunListReply *
+rs_peer_list(struct rs_peer *p, uint32_t limit)
+{
+	Millrace__RunListRequest req = MILLRACE__RUN_LIST_REQUEST__INIT;
+	Millrace__RunListReply *list = NULL;
+	req.group = unconst(RS_PEER_OWNER);
+	req.limit = limit;
+	assert_int_equal(rs_call_again(p, p->gateway, "run.list", &req,
+	                     &millrace__run_list_reply__descriptor, &list),
+	    0);
+	return list;
+}
+
 const char *
 rs_peer_state(struct rs_peer *p, uint64_t number)
 {

@@ -118,6 +118,8 @@ extern const struct rs_peer_task rs_peer_one_task[1]; /* "task", of one step */
 uint64_t rs_peer_run(struct rs_peer *p, const char *branch, const struct rs_peer_task *tasks,
     size_t n, const char *request_id);
 Millrace__RunState *rs_peer_get(struct rs_peer *p, uint64_t number);
+/* The first page of all runs of RS_PEER_OWNER, newest first. */
+Millrace__RunListReply *rs_peer_list(struct rs_peer *p, uint32_t limit);
 /* "phase result" of the run (static). */
 const char *rs_peer_state(struct rs_peer *p, uint64_t number);
 /* A task of a state by name. */

@@ -446,6 +446,36 @@ changes_are_events(void **state)
 	                         "1 finished success, 2 queued unknown, 2 cancelled unknown");
 }
 
+/* What is over and what goes on is read in different ways, and stands in one page. */
+static void
+active_and_finished_runs_are_listed(void **state)
+{
+	struct rs_peer *p = *state;
+	start(p);
+	for (size_t i = 0; i < 2; i++) {
+		rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+		struct rs_offer o = take(&p->ex[0]);
+		assert_int_equal(rs_ex_report(&p->ex[0], &o, 1, "success", "ss"), 0);
+	}
+	Millrace__RunListReply *list = rs_peer_list(p, 3);
+	assert_int_equal(list->n_runs, 2);
+	millrace__run_list_reply__free_unpacked(list, NULL);
+
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	take(&p->ex[0]);
+	rs_peer_run(p, "main", rs_peer_one_task, 1, NULL);
+	list = rs_peer_list(p, 3);
+	assert_int_equal(list->n_runs, 3);
+	assert_true(list->more);
+	static const char *const phases[] = { "queued", "running", "finished" };
+	for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+		assert_int_equal(list->runs[i]->number, 4 - i);
+		assert_string_equal(list->runs[i]->phase, phases[i]);
+		assert_int_equal(list->runs[i]->n_tasks, 1);
+	}
+	millrace__run_list_reply__free_unpacked(list, NULL);
+}
+
 /* As many tasks as a definition may have, in one run; fewer where sanitizers make all of it ten
  * times as slow. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -665,6 +695,7 @@ main(void)
 		TEST(a_restart_keeps_what_succeeded),
 		TEST(a_workspace_is_of_all_ancestors),
 		TEST(changes_are_events),
+		TEST(active_and_finished_runs_are_listed),
 		TEST(a_run_may_be_large),
 		TEST(a_cancelled_run_restarts),
 		TEST(random_days),
